@@ -1,0 +1,1 @@
+"""Configurations to copy, and the JSON Schema that editors check them with."""

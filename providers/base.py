@@ -1,0 +1,47 @@
+"""The two seams of this layer: a provider that can be called, a family that knows a wire format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from .catalog import Model
+from .types import Call, ImageRequest, ImageResult, Target
+
+__all__ = ["Family", "Provider"]
+
+
+class Family(Protocol):
+    """Models that share a wire format. Pure functions: no I/O, no clock, no state."""
+
+    name: str
+
+    def prepare(self, request: ImageRequest, model: Model) -> tuple[Call, ...]:
+        """The upstream calls that make ``request.n`` pictures, each with its body and warnings.
+
+        Raises InvalidRequest when this model can not do it.
+        """
+        ...
+
+    def parse(self, call: Call, payload: Mapping[str, Any], *, request_id: str | None = None) -> ImageResult:
+        """Read an HTTP 200 answer.
+
+        Raises ContentFiltered, Unavailable or BadResponse when there is no picture in it.
+        """
+        ...
+
+
+class Provider(Protocol):
+    """One cloud. Thread-safe; the only part that does I/O."""
+
+    def prepare(self, request: ImageRequest, target: Target) -> tuple[Call, ...]:
+        """See `Family.prepare`. Pure."""
+        ...
+
+    def send(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
+        """Make exactly one HTTP exchange, within ``timeout`` seconds. Raises `LascauxError`."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...

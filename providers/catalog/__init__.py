@@ -1,0 +1,1 @@
+"""What each model on Bedrock can do, as data."""
