@@ -25,7 +25,7 @@ Errors of routing (`UnknownAlias`, `NoDeploymentAvailable`, ...) are in ``lascau
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "AttemptTimeout",
@@ -83,6 +83,8 @@ class LascauxError(Exception):
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code
+        self.attempts: tuple[Any, ...] = ()
+        """The router's records of the calls that were made before this error ended the request."""
 
     @property
     def may_be_billed(self) -> bool:

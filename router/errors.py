@@ -37,7 +37,7 @@ from ..providers.errors import (
 )
 
 if TYPE_CHECKING:
-    from .deployment import Attempt
+    from .records import Attempt
 
 __all__ = [
     "AttemptTimeout",

@@ -1,0 +1,339 @@
+"""The life of one request as a generator: it decides everything and performs nothing.
+
+It yields steps and is sent their outcomes. A driver of a few lines performs them, with threads, with asyncio, or under a
+virtual clock in tests and simulations. The order of things: an identical answer in the cache; an identical request in
+flight; then, alias by alias along the chain, the deployments that are ready and were not tried. Only when nobody along the
+whole chain can take the request at once does it panic (ask the least bad) or wait (for throttling or a limit to pass, with
+backoff).
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from random import Random
+from typing import Any
+
+from ..providers.errors import Effect, LascauxError
+from ..providers.types import ImageRequest
+from .cache import Entry, Flight
+from .deployment import Permit
+from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Sleep, Store
+from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
+from .plan import Alias, Planner, Step, nobody_can
+from .records import Attempt, Skipped
+from .retry import RetryBudget, backoff
+from .strategies import choose, least_bad
+
+__all__ = ["Context", "Trail", "request_flow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What all requests of a router share. ``lock`` guards every deployment, strategy and the budget."""
+
+    planner: Planner
+    clock: Callable[[], float]
+    today: Callable[[], date]
+    rng: Random
+    budget: RetryBudget
+    panic_threshold: float = 0.5
+    lock: AbstractContextManager[Any] = field(default_factory=threading.Lock)
+    on_breaker: Callable[[str, str], None] = lambda deployment, state: None
+    """Told when a circuit breaker changes its state."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Trail:
+    """The memory of one request: its limits (``deadline`` on the context's clock), and what it has been through."""
+
+    alias: Alias
+    started: float
+    deadline: float
+    attempt_timeout: float
+    tenant: str = ""
+    caching: bool = True
+    attempts: list[Attempt] = field(default_factory=list)
+    skipped: dict[Skipped, None] = field(default_factory=dict)
+    ordinals: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+
+def request_flow(context: Context, request: ImageRequest, trail: Trail) -> Flow:
+    """The whole life of a request. Raises `LascauxError`; every error carries the attempts that were made."""
+    with context.lock:
+        context.budget.deposit()
+    try:
+        return (yield from _Part(context, trail, request, context.planner.chain(trail.alias)).run())
+    except LascauxError as error:
+        error.attempts = tuple(trail.attempts)
+        raise
+
+
+class _Part:
+    """One request on its way along a chain of aliases: the whole of it, or one of the parts it was cut into."""
+
+    def __init__(
+        self,
+        context: Context,
+        trail: Trail,
+        request: ImageRequest,
+        chain: Sequence[Alias],
+        *,
+        number: int = 0,
+        whole: _Part | None = None,
+    ) -> None:
+        self.context = context
+        self.trail = trail
+        self.request = request
+        self.number = number
+        self.tried: set[str] = set()
+        self.hopeless: set[str] = set(whole.hopeless) if whole else set()
+        self.calls: dict[str, int] = dict(whole.calls) if whole else {}
+        self.waits = 0
+        self.last_error: LascauxError | None = whole.last_error if whole else None
+        today = context.today()
+        self.steps = tuple(
+            context.planner.step(alias, request, today=today, tenant=trail.tenant, caching=trail.caching)
+            for alias in chain
+        )
+        for step in self.steps:
+            trail.skipped.update(dict.fromkeys(step.skipped))
+
+    def run(self) -> Flow:
+        """Cache and single flight around the attempts."""
+        refusal = nobody_can(self.trail.alias.name, self.steps)
+        if refusal is not None:
+            raise refusal
+        keys = next(step for step in self.steps if step.candidates).keys
+        if not keys:
+            return (yield from self.attempts())
+        while True:
+            entry = yield Lookup(keys)
+            if entry is not None:
+                return self._served(entry, "hit")
+            flight: Flight[Served] = yield Join("+".join(keys), self.trail.deadline - self.context.clock())
+            if flight.leader:
+                return (yield from self.lead(flight, keys))
+            if not flight.outcome.done():
+                raise self._too_late()
+            failure = flight.outcome.exception()
+            if failure is not None:
+                raise _copy(failure)
+            served = flight.outcome.result()
+            if served is not None:
+                return tuple(replace(piece, cache="coalesced") for piece in served)
+
+    def lead(self, flight: Flight[Served], keys: tuple[str, ...]) -> Flow:
+        """Make the call that others wait for. The cache is asked again: the last flight may just have ended."""
+        try:
+            entry = yield Lookup(keys)
+            served = self._served(entry, "hit") if entry is not None else (yield from self.attempts())
+        except DeadlineExceeded:
+            yield Land(flight, None)  # our time is over; those who wait may have more of it
+            raise
+        except LascauxError as error:
+            yield Land(flight, error)
+            raise
+        except BaseException:
+            flight.land(None)  # we are being closed and can not yield: hand over to one of those who wait
+            raise
+        yield Land(flight, served)
+        return served
+
+    def attempts(self) -> Flow:
+        """Ask one deployment after the other until one answers, nobody is left, or time is over."""
+        while True:
+            now = self.context.clock()
+            if now >= self.trail.deadline:
+                raise self._too_late()
+            step, permit = self._next(now)
+            if step is None:
+                yield Sleep(self._patience(now))
+                self.waits += 1
+                self.tried = set(self.hopeless)
+            elif permit is None:
+                return (yield from self.fan_out(step))
+            else:
+                entry = yield from self.send(step, permit)
+                if entry is not None:
+                    return self._served(entry, "bypass" if permit.candidate.key is None else "miss")
+
+    def send(self, step: Step, permit: Permit) -> Generator[Send | Store, Any, Entry | None]:
+        """Make one call. None if it failed and somebody else may be asked."""
+        candidate = permit.candidate
+        call, target = candidate.calls[0], candidate.deployment.target
+        started = self.context.clock()
+        timeout = min(self.trail.attempt_timeout, self.trail.deadline - started)
+        ordinal = next(self.trail.ordinals)
+        self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
+        record = Attempt(
+            ordinal=ordinal,
+            part=self.number,
+            alias=step.alias.name,
+            deployment=candidate.name,
+            model=target.model,
+            model_id=target.model_id,
+            region=target.region,
+            task=call.task.value,
+            images=call.images,
+            started=started - self.trail.started,
+            duration=0.0,
+            outcome="ok",
+            probe=permit.probe,
+            panic=permit.panic,
+        )
+        try:
+            result, cost = yield Send(target, call, timeout, step.alias.name, ordinal)
+        except LascauxError as error:
+            self._settle(permit, error)
+            self._record(record, outcome=error.code, error=error, may_be_billed=error.may_be_billed)
+            if not error.retry:
+                raise
+            self._learn(candidate.name, error)
+            return None
+        except BaseException:
+            self._settle(permit, None, abandoned=True)
+            raise
+        self._settle(permit, None)
+        self._record(record, request_id=result.request_id, cost=cost)
+        entry = Entry(result, cost, target, call)
+        if candidate.key is not None and not result.missing:
+            yield Store(candidate.key, entry)
+        return entry
+
+    def fan_out(self, step: Step) -> Flow:
+        """Send the parts of the request side by side, each with the rest of the chain behind it."""
+        chain = [later.alias for later in self.steps[self.steps.index(step) :]]
+        parts = [
+            _Part(self.context, self.trail, part, chain, number=number, whole=self)
+            for number, part in enumerate(step.parts)
+        ]
+        outcomes: list[Served | LascauxError] = yield Gather(tuple(part.run() for part in parts))
+        failures = [outcome for outcome in outcomes if isinstance(outcome, LascauxError)]
+        if len(failures) == len(outcomes):
+            raise next((error for error in failures if not error.retry), failures[0])
+        pieces: list[Piece] = []
+        for part, outcome in zip(step.parts, outcomes, strict=True):
+            if isinstance(outcome, LascauxError):
+                pieces.append(Piece(part.n, "miss", error=outcome))
+            else:
+                pieces.extend(outcome)
+        return tuple(pieces)
+
+    def _next(self, now: float) -> tuple[Step, Permit | None] | tuple[None, None]:
+        """Who is asked now: a step with a permit, or a step whose parts go out; (None, None) if nobody can be."""
+        open_steps = [step for step in self.steps if step.candidates and self._attempts_left(step)]
+        with self.context.lock:
+            if self.last_error is not None and not self.context.budget.available(now):
+                raise self._nobody_left(now, "the retry budget is used up")
+            for step in open_steps:
+                if step.parts:
+                    if any(c.name not in self.tried and c.deployment.ready(now) for c in step.candidates):
+                        return step, None
+                    continue
+                permit = choose(step.candidates, step.alias.strategy, now, tried=self.tried)
+                if permit is not None:
+                    return step, self._spend(permit)
+            for step in open_steps:
+                if step.parts:
+                    return step, None
+                permit = least_bad(step.candidates, now, self.context.panic_threshold, tried=self.tried)
+                if permit is not None:
+                    return step, self._spend(permit)
+        return None, None
+
+    def _spend(self, permit: Permit) -> Permit:
+        if self.last_error is not None:
+            self.context.budget.spend()
+        return permit
+
+    def _attempts_left(self, step: Step) -> bool:
+        return self.calls.get(step.alias.name, 0) < step.alias.retry.attempts
+
+    def _patience(self, now: float) -> float:
+        """Seconds until somebody may take the request. Raises when waiting is no plan or would outlast the deadline."""
+        waits: list[float] = []
+        with self.context.lock:
+            for step in self.steps:
+                rests = [c.deployment.rests_for(now) for c in step.candidates if c.name not in self.hopeless]
+                known = [rest for rest in rests if rest is not None]
+                if known and self._attempts_left(step):
+                    jitter = backoff(step.alias.retry, self.waits, self.context.rng) if self.last_error else 0.0
+                    waits.append(max(min(known), jitter))
+            seconds = min(waits, default=None)
+            if seconds is None:
+                raise self._nobody_left(now)
+            if now + seconds >= self.trail.deadline:
+                raise self._nobody_left(now, "the next place is free after the deadline")
+        return seconds
+
+    def _settle(self, permit: Permit, error: LascauxError | None, *, abandoned: bool = False) -> None:
+        deployment = permit.candidate.deployment
+        with self.context.lock:
+            now = self.context.clock()
+            before = deployment.state(now)
+            deployment.settle(permit, now, error, abandoned=abandoned)
+            after = deployment.state(now)
+        if before is not after:
+            self.context.on_breaker(deployment.name, after.value)
+
+    def _record(self, record: Attempt, **outcome: Any) -> None:
+        duration = self.context.clock() - self.trail.started - record.started
+        error = outcome.get("error")
+        if error is not None:
+            outcome.setdefault("request_id", getattr(error, "request_id", None))
+        self.trail.attempts.append(replace(record, duration=duration, **outcome))
+
+    def _learn(self, name: str, error: LascauxError) -> None:
+        self.last_error = error
+        self.tried.add(name)
+        if error.effect in (Effect.OUT, Effect.RETIRED):
+            self.hopeless.add(name)
+
+    def _served(self, entry: Entry, cache: str) -> Served:
+        return (Piece(self.request.n, cache, entry=entry),)
+
+    def _too_late(self) -> DeadlineExceeded:
+        seconds = self.trail.deadline - self.trail.started
+        error = DeadlineExceeded(f"{self.trail.alias.name!r} did not answer within {seconds:g} s{self._so_far()}")
+        error.__cause__ = self.last_error
+        return error
+
+    def _nobody_left(self, now: float, why: str = "") -> AttemptsFailed | NoDeploymentAvailable:
+        """The final error. Called under the lock."""
+        left = [
+            c.deployment.ready_in(now) for step in self.steps for c in step.candidates if c.name not in self.hopeless
+        ]
+        retry_after = min(left, default=None)
+        name = repr(self.trail.alias.name)
+        reason = f" ({why})" if why else ""
+        if self.last_error is None:
+            return NoDeploymentAvailable(
+                f"no deployment of {name} can take a request now{reason}", retry_after=retry_after
+            )
+        error = AttemptsFailed(
+            f"every attempt for {name} failed{reason}{self._so_far()}",
+            attempts=self.trail.attempts,
+            retry_after=retry_after,
+        )
+        error.__cause__ = self.last_error
+        return error
+
+    def _so_far(self) -> str:
+        mine = [attempt for attempt in self.trail.attempts if attempt.part == self.number]
+        if not mine:
+            return ""
+        listed = "; ".join(map(str, mine))
+        return f": {listed}. Last error: {self.last_error}" if self.last_error else f": {listed}"
+
+
+def _copy(error: BaseException) -> BaseException:
+    """The same failure for another waiter: an exception that is raised twice would mix two tracebacks."""
+    twin = copy.copy(error)
+    twin.__cause__ = error.__cause__
+    return twin

@@ -1,0 +1,256 @@
+"""`Router` and `AsyncRouter`: the same requests, performed with threads or with asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import date
+from pathlib import Path
+from random import Random
+from threading import Event
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from ..providers.base import Provider
+from ..providers.errors import LascauxError
+from ..providers.types import Warning
+from .build import build
+from .config import Config
+from .effects import Flow, Gather, Join, Send, Served, Sleep
+from .cache import Flight, Flights
+from .records import Result
+from .runtime import Run
+
+__all__ = ["AsyncRouter", "Router"]
+
+T = TypeVar("T")
+
+
+class _Client:
+    """What both routers are made of."""
+
+    def __init__(
+        self,
+        config: Config | Mapping[str, Any],
+        *,
+        provider: Provider | None = None,
+        clock: Callable[[], float] | None = None,
+        today: Callable[[], date] | None = None,
+        rng: Random | None = None,
+        tracer_provider: Any = None,
+        meter_provider: Any = None,
+    ) -> None:
+        if not isinstance(config, Config):
+            config = Config.from_mapping(config)
+        self.config = config
+        self._runtime = build(
+            config,
+            provider=provider,
+            clock=clock,
+            today=today,
+            rng=rng,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+        )
+        self._flights: Flights[Served] = Flights()
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, **parts: Any) -> Self:
+        """Build a router from a configuration file, ours or LiteLLM's; ``parts`` as for the constructor.
+
+        Raises ConfigError, which names file, line, column, key and what would be allowed.
+        """
+        return cls(Config.load(path), **parts)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The names that requests may use."""
+        return tuple(self._runtime.aliases)
+
+    @property
+    def warnings(self) -> tuple[Warning, ...]:
+        """What is odd about the configuration, though it works."""
+        return self._runtime.warnings
+
+
+class Router(_Client):
+    """Sends image requests to deployments on Amazon Bedrock. Thread-safe; close it, or use ``with``.
+
+    >>> with Router.from_yaml("configs/quickstart.yaml") as router:
+    ...     result = router.generate("hero", "A cute baby sea otter", size="1024x1024", seed=30)
+    ...     result.images[0].save("otter.png")
+    """
+
+    def __init__(self, config: Config | Mapping[str, Any], **parts: Any) -> None:
+        self._sleep: Callable[[float], Any] = parts.pop("sleep", None) or Event().wait
+        super().__init__(config, **parts)
+
+    def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
+        """Make pictures from words.
+
+        ``params`` are OpenAI's, LiteLLM's and the models' own names: ``size`` ("1024x1024"), ``n``, ``seed``, ``quality``,
+        ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native``,
+        which is merged into the provider's body untouched. About the way: ``strict`` (refuse instead of adapting),
+        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (cached answers are not shared between
+        tenants).
+
+        Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or
+        DeadlineExceeded: all of them `LascauxError`, all with ``.attempts``.
+        """
+        run = Run(self._runtime, alias, prompt, params)
+        try:
+            return run.finish(self._drive(run, run.flow))
+        except BaseException as error:
+            run.fail(error)
+            raise
+
+    def _drive(self, run: Run, flow: Flow) -> Served:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = self._perform(run, effect)
+                except LascauxError as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            served: Served = end.value
+            return served
+        finally:
+            flow.close()
+
+    def _perform(self, run: Run, effect: Any) -> Any:
+        match effect:
+            case Send():
+                return run.exchange(effect)
+            case Sleep(seconds):
+                return self._sleep(seconds)
+            case Join(key, timeout):
+                flight = self._flights.join(key)
+                if not flight.leader:
+                    wait([flight.outcome], timeout)
+                return flight
+            case Gather(flows):
+                with ThreadPoolExecutor(len(flows), thread_name_prefix="lascaux-part") as pool:
+                    return [
+                        _outcome(future)
+                        for future in [pool.submit(_in_context(self._drive), run, flow) for flow in flows]
+                    ]
+            case _:
+                return run.instant(effect)
+
+    def close(self) -> None:
+        """Give back connections. Requests under way may fail."""
+        self._runtime.provider.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncRouter(_Client):
+    """`Router` for asyncio: the same methods, awaited. Upstream calls run in a bounded thread pool of its own.
+
+    With real latencies threads match native async clients and use half their memory; ``max_workers`` bounds the calls in
+    flight. May be used from several event loops.
+    """
+
+    def __init__(self, config: Config | Mapping[str, Any], *, max_workers: int = 256, **parts: Any) -> None:
+        self._sleep: Callable[[float], Any] = parts.pop("sleep", None) or asyncio.sleep
+        super().__init__(config, **parts)
+        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="lascaux-call")
+
+    async def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
+        """Make pictures from words. Parameters and errors are those of `Router.generate`."""
+        run = Run(self._runtime, alias, prompt, params)
+        try:
+            return run.finish(await self._drive(run, run.flow))
+        except BaseException as error:
+            run.fail(error)
+            raise
+
+    async def _drive(self, run: Run, flow: Flow) -> Served:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = await self._perform(run, effect)
+                except LascauxError as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            served: Served = end.value
+            return served
+        finally:
+            flow.close()
+
+    async def _perform(self, run: Run, effect: Any) -> Any:
+        match effect:
+            case Send():
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._pool, _in_context(run.exchange), effect)
+            case Sleep(seconds):
+                return await self._sleep(seconds)
+            case Join(key, timeout):
+                flight = self._flights.join(key)
+                if not flight.leader:
+                    await _landing(flight, timeout)
+                return flight
+            case Gather(flows):
+                outcomes = await asyncio.gather(*(self._drive(run, flow) for flow in flows), return_exceptions=True)
+                for outcome in outcomes:
+                    if isinstance(outcome, BaseException) and not isinstance(outcome, LascauxError):
+                        raise outcome
+                return outcomes
+            case _:
+                return run.instant(effect)
+
+    async def aclose(self) -> None:
+        """Give back threads and connections, once the calls under way have ended."""
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        self._runtime.provider.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _in_context(function: Callable[..., T]) -> Callable[..., T]:
+    """Run ``function`` in another thread with this thread's context, so that spans keep their parents."""
+    context = contextvars.copy_context()
+    return lambda *args: context.run(function, *args)
+
+
+def _outcome(future: Future[Served]) -> Served | LascauxError:
+    try:
+        return future.result()
+    except LascauxError as error:
+        return error
+
+
+async def _landing(flight: Flight[Served], timeout: float) -> None:
+    """Wait until the flight has ended, without owning it: our being cancelled must not end it for others."""
+    loop = asyncio.get_running_loop()
+    landed = asyncio.Event()
+
+    def wake(_: Future[Served | None]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(landed.set)
+
+    flight.outcome.add_done_callback(wake)
+    try:
+        await asyncio.wait_for(landed.wait(), timeout)
+    except TimeoutError:
+        return

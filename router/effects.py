@@ -1,0 +1,83 @@
+"""What the attempt loop asks its driver to do, and what it is told in return."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from ..providers.errors import LascauxError
+from ..providers.types import Call, Target
+from .cache import Entry, Flight
+
+__all__ = ["Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Sleep", "Store"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Look into the cache. Outcome: an `Entry` or None."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Keep an answer. Outcome: None."""
+
+    key: str
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Lead a flight, or wait for the one under way, for ``timeout`` seconds at most. Outcome: a `Flight`."""
+
+    key: str
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Land:
+    """End a flight we lead. Outcome: None."""
+
+    flight: Flight[Served]
+    outcome: Served | LascauxError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Make one upstream call within ``timeout`` seconds. Outcome: (ImageResult, Cost), or a `LascauxError` thrown in."""
+
+    target: Target
+    call: Call
+    timeout: float
+    alias: str
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait. Outcome: None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Run flows side by side. Outcome: a list with what each ended with, or its `LascauxError`."""
+
+    flows: tuple[Flow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What became of one call's worth of a request: an answer and how it came (hit, miss, ...), or an error."""
+
+    images: int
+    cache: str
+    entry: Entry | None = None
+    error: LascauxError | None = None
+
+
+Served = tuple[Piece, ...]
+Flow = Generator[Lookup | Store | Join | Land | Send | Sleep | Gather, Any, Served]

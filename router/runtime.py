@@ -1,0 +1,272 @@
+"""The live parts of a router, and one request's way through them; what the sync and the async driver share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ..pricing import Cost, PriceBook, Usage
+from ..providers.base import Provider
+from ..providers.errors import LascauxError
+from ..providers.params import build_request
+from ..providers.types import Call, Image, ImageRequest, ImageResult, Missing, Target, Warning
+from .attempts import Context, Trail, request_flow
+from .cache import Cache, Flights
+from .deployment import Deployment
+from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
+from .errors import UnknownAlias
+from .plan import Alias
+from .records import Result
+from .telemetry import RequestSpan, Telemetry
+
+__all__ = ["Run", "Runtime"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Everything that lives as long as the router."""
+
+    aliases: dict[str, Alias]
+    deployments: dict[str, Deployment]
+    context: Context
+    provider: Provider
+    book: PriceBook
+    cache: Cache
+    telemetry: Telemetry
+    passthrough: Callable[[str], Alias | None]
+    warnings: tuple[Warning, ...] = ()
+
+    def alias(self, name: str) -> Alias:
+        """Find an alias, a deployment used as one, or a model id that a pattern lets through. Raises UnknownAlias."""
+        found = self.aliases.get(name) or self.passthrough(name)
+        if found is None:
+            known = sorted(self.aliases)
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known) or 'none'}"
+            raise UnknownAlias(f"no alias or deployment is called {name[:200]!r}{hint}")
+        return found
+
+    def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
+        """What the delivered pictures cost: usage times the rate of today."""
+        first = result.images[0] if result.images else None
+        usage = Usage(
+            model=call.model,
+            region=target.region,
+            task=call.task.value,
+            images=len(result.images),
+            width=call.width or (first.width if first else None),
+            height=call.height or (first.height if first else None),
+            quality=call.quality,
+            steps=call.steps,
+        )
+        return self.book.price(usage, on=self.context.today())
+
+
+class Run:
+    """One request: ``flow`` is what a driver performs, ``finish`` and ``fail`` end it."""
+
+    def __init__(self, runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> None:
+        self.runtime = runtime
+        route = runtime.alias(alias)
+        options = _Options.take(params)
+        strict = bool(options.strict or route.strict)
+        self.request: ImageRequest = build_request(prompt, strict=strict, **params)
+        self.started = runtime.context.clock()
+        self.trail = Trail(
+            alias=route,
+            started=self.started,
+            deadline=self.started + (options.deadline or route.retry.deadline),
+            attempt_timeout=options.attempt_timeout or route.retry.attempt_timeout,
+            tenant=options.tenant,
+            caching=options.cache,
+        )
+        self.span: RequestSpan = runtime.telemetry.request(route.name, self.request.task.value, self.request.n)
+        self.flow: Flow = request_flow(runtime.context, self.request, self.trail)
+
+    def instant(self, effect: Lookup | Store | Land) -> Any:
+        """Perform what takes no time in this process."""
+        match effect:
+            case Lookup(keys):
+                return self.runtime.cache.lookup(keys)
+            case Store(key, entry):
+                return self.runtime.cache.store(key, entry)
+            case Land(flight, outcome):
+                return flight.land(outcome)
+
+    def exchange(self, send: Send) -> tuple[ImageResult, Cost]:
+        """Perform one upstream call, in the thread that calls this, under its own span."""
+        target, call = send.target, send.call
+        with self.span.attempt(
+            send.ordinal,
+            alias=send.alias,
+            deployment=target.deployment,
+            model=target.model,
+            model_id=target.model_id,
+            region=target.region,
+            task=call.task.value,
+            seed=call.seed,
+            images=call.images,
+            size=(call.width, call.height) if call.width and call.height else None,
+            quality=call.quality,
+        ) as span:
+            try:
+                result = self.runtime.provider.send(target, call, timeout=send.timeout)
+            except LascauxError as error:
+                span.fail(
+                    error.code,
+                    request_id=getattr(error, "request_id", None),
+                    may_be_billed=error.may_be_billed,
+                    message=error.message,
+                )
+                raise
+            cost = self.runtime.price(target, call, result)
+            span.succeed(
+                response_model=target.model,
+                request_id=result.request_id,
+                images=len(result.images),
+                finish_reasons=[image.finish_reason for image in result.images],
+                cost_usd=cost.usd,
+            )
+            return result, cost
+
+    def finish(self, served: Served) -> Result:
+        """Put the result together and end the span."""
+        result = _assemble(self, served)
+        self.span.finish(
+            "ok",
+            deployment=result.deployment,
+            model=result.model,
+            region=result.region,
+            cache=result.cache,
+            cost_usd=result.cost.usd,
+            saved_usd=result.cost.saved_usd,
+            price_table=result.cost.table,
+            attempts=len(result.attempts),
+            fallbacks=len({attempt.alias for attempt in result.attempts} - {result.alias}),
+            warnings=[warning.code for warning in result.warnings],
+            images=len(result.images),
+        )
+        return result
+
+    def fail(self, error: BaseException) -> None:
+        """End the span of a request that brought nothing."""
+        code = error.code if isinstance(error, LascauxError) else type(error).__name__
+        self.span.finish("error", error_type=code, attempts=len(self.trail.attempts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What a caller may say about the way, next to what may be said about the picture."""
+
+    strict: bool | None
+    deadline: float | None
+    attempt_timeout: float | None
+    tenant: str
+    cache: bool
+
+    @classmethod
+    def take(cls, params: dict[str, Any]) -> _Options:
+        return cls(
+            params.pop("strict", None),
+            params.pop("deadline", None),
+            params.pop("attempt_timeout", None),
+            params.pop("tenant", None) or "",
+            params.pop("cache", None) is not False,
+        )
+
+
+def _assemble(run: Run, served: Served) -> Result:
+    good = [piece for piece in served if piece.entry is not None]
+    first = good[0].entry
+    assert first is not None  # a flow without any answer raises  # noqa: S101
+    images, missing = _pictures(served)
+    costs = [
+        piece.entry.cost.as_saved() if piece.cache in ("hit", "coalesced") else piece.entry.cost
+        for piece in good
+        if piece.entry is not None
+    ]
+    target = first.target
+    attempts = tuple(sorted(run.trail.attempts, key=lambda attempt: attempt.ordinal))
+    cost = costs[0] if len(costs) == 1 else Cost.total(costs)
+    states = {piece.cache for piece in good}
+    return Result(
+        alias=run.trail.alias.name,
+        images=images,
+        model=target.model,
+        model_id=target.model_id,
+        deployment=target.deployment,
+        region=target.region,
+        cost=cost,
+        cache=next(state for state in ("miss", "bypass", "coalesced", "hit") if state in states),
+        duration=run.runtime.context.clock() - run.started,
+        seed=images[0].seed,
+        request_id=first.result.request_id,
+        attempts=attempts,
+        skipped=tuple(run.trail.skipped),
+        missing=missing,
+        warnings=tuple(dict.fromkeys(_warnings(run, good, cost))),
+    )
+
+
+def _pictures(served: Served) -> tuple[tuple[Image, ...], tuple[Missing, ...]]:
+    """All pictures in the order asked for, and the places that stayed empty."""
+    images: list[Image] = []
+    missing: list[Missing] = []
+    place = 0
+    for piece in served:
+        if piece.entry is not None:
+            images.extend(piece.entry.result.images)
+            for gap in piece.entry.result.missing:
+                missing.append(
+                    Missing(
+                        index=place + gap.index, reason=gap.reason, message=gap.message, may_be_billed=gap.may_be_billed
+                    )
+                )
+        elif piece.error is not None:
+            reason = "filtered" if piece.error.code == "content_filtered" else "failed"
+            missing.extend(
+                Missing(
+                    index=place + offset,
+                    reason=reason,
+                    message=piece.error.message,
+                    may_be_billed=piece.error.may_be_billed,
+                )
+                for offset in range(piece.images)
+            )
+        place += piece.images
+    return tuple(images), tuple(missing)
+
+
+def _warnings(run: Run, good: Iterable[Piece], cost: Cost) -> Iterable[Warning]:
+    yield from run.request.warnings
+    today = run.runtime.context.today()
+    for piece in good:
+        if piece.entry is None:
+            continue
+        yield from piece.entry.call.warnings
+        yield from piece.entry.result.warnings
+        deployment = run.runtime.deployments.get(piece.entry.target.deployment)
+        if deployment is not None:
+            yield from _retirement(deployment, today)
+    if cost.usd is None:
+        yield Warning(code="price_unknown", message=cost.note or "no rate is known for this usage")
+    for attempt in run.trail.attempts:
+        if attempt.error is not None and attempt.may_be_billed:
+            yield Warning(
+                code="may_be_billed",
+                message=f"attempt {attempt.ordinal} on {attempt.deployment} failed ({attempt.outcome}) "
+                "and may have been billed all the same; it is not part of the cost",
+            )
+
+
+def _retirement(deployment: Deployment, today: date) -> Iterable[Warning]:
+    if deployment.eol is not None and deployment.eol <= today:
+        instead = f"; its successor is {deployment.replacement}" if deployment.replacement else ""
+        yield Warning(
+            code="retired",
+            message=f"{deployment.target.model} reached its end of life on {deployment.eol}: AWS serves it by "
+            f"private arrangement only{instead}",
+        )
