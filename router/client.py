@@ -17,9 +17,9 @@ from ..providers.base import Provider
 from ..providers.errors import LascauxError
 from ..providers.types import Warning
 from .build import build
+from .cache import Flight, Flights
 from .config import Config
 from .effects import Flow, Gather, Join, Send, Served, Sleep
-from .cache import Flight, Flights
 from .records import Result
 from .runtime import Run
 

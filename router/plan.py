@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..providers.base import Provider
 from ..providers.errors import InvalidRequest
-from ..providers.types import Call, ImageRequest
+from ..providers.types import Call, ImageRequest, Warning
 from .cache import call_key
 from .deployment import Candidate, Deployment
 from .records import Skipped
@@ -96,6 +96,8 @@ class Planner:
             if reason is not None or isinstance(calls, InvalidRequest):
                 skipped.append(Skipped(alias=alias.name, deployment=deployment.name, reason=reason or ""))
                 continue
+            if deployment.eol is not None and deployment.eol <= today:
+                calls = tuple(replace(call, warnings=(*call.warnings, _obituary(deployment))) for call in calls)
             cacheable = caching and len(calls) == 1 and calls[0].reproducible
             candidates.append(
                 Candidate(
@@ -135,6 +137,15 @@ class Planner:
             since = f" on {deployment.eol}" if passed else ""
             return f"{deployment.target.model} reached its end of life{since} and lifecycle.retired is 'refuse'"
         return None
+
+
+def _obituary(deployment: Deployment) -> Warning:
+    successor = f"; its successor is {deployment.replacement}" if deployment.replacement else ""
+    return Warning(
+        code="retired",
+        message=f"{deployment.target.model} reached its end of life on {deployment.eol}: AWS serves it by private "
+        f"arrangement only{successor}",
+    )
 
 
 def _parts(request: ImageRequest, candidates: Iterable[Candidate]) -> tuple[ImageRequest, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from ..pricing import Cost, PriceBook, Usage
@@ -14,7 +13,7 @@ from ..providers.errors import LascauxError
 from ..providers.params import build_request
 from ..providers.types import Call, Image, ImageRequest, ImageResult, Missing, Target, Warning
 from .attempts import Context, Trail, request_flow
-from .cache import Cache, Flights
+from .cache import Cache
 from .deployment import Deployment
 from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
 from .errors import UnknownAlias
@@ -181,7 +180,7 @@ class _Options:
 def _assemble(run: Run, served: Served) -> Result:
     good = [piece for piece in served if piece.entry is not None]
     first = good[0].entry
-    assert first is not None  # a flow without any answer raises  # noqa: S101
+    assert first is not None  # a flow without any answer raises
     images, missing = _pictures(served)
     costs = [
         piece.entry.cost.as_saved() if piece.cache in ("hit", "coalesced") else piece.entry.cost
@@ -242,15 +241,11 @@ def _pictures(served: Served) -> tuple[tuple[Image, ...], tuple[Missing, ...]]:
 
 def _warnings(run: Run, good: Iterable[Piece], cost: Cost) -> Iterable[Warning]:
     yield from run.request.warnings
-    today = run.runtime.context.today()
     for piece in good:
         if piece.entry is None:
             continue
         yield from piece.entry.call.warnings
         yield from piece.entry.result.warnings
-        deployment = run.runtime.deployments.get(piece.entry.target.deployment)
-        if deployment is not None:
-            yield from _retirement(deployment, today)
     if cost.usd is None:
         yield Warning(code="price_unknown", message=cost.note or "no rate is known for this usage")
     for attempt in run.trail.attempts:
@@ -260,13 +255,3 @@ def _warnings(run: Run, good: Iterable[Piece], cost: Cost) -> Iterable[Warning]:
                 message=f"attempt {attempt.ordinal} on {attempt.deployment} failed ({attempt.outcome}) "
                 "and may have been billed all the same; it is not part of the cost",
             )
-
-
-def _retirement(deployment: Deployment, today: date) -> Iterable[Warning]:
-    if deployment.eol is not None and deployment.eol <= today:
-        instead = f"; its successor is {deployment.replacement}" if deployment.replacement else ""
-        yield Warning(
-            code="retired",
-            message=f"{deployment.target.model} reached its end of life on {deployment.eol}: AWS serves it by "
-            f"private arrangement only{instead}",
-        )

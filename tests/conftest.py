@@ -149,7 +149,9 @@ class World:
         fallbacks: Sequence[str] = (),
     ) -> Alias:
         made = tuple(
-            Use(deployment=use) if isinstance(use, Deployment) else Use(deployment=use[0], weight=use[1], priority=use[2])
+            Use(deployment=use)
+            if isinstance(use, Deployment)
+            else Use(deployment=use[0], weight=use[1], priority=use[2])
             for use in uses
         )
         strategy = STRATEGIES[self.strategy](self.rng)
@@ -233,7 +235,16 @@ class World:
         if latency > timeout:
             latency, error = timeout, AttemptTimeout("no answer in time")
         images = tuple(Image(PIXEL, seed=call.seed) for _ in range(call.images))
-        cost = Cost(usd=None, table="test", images=len(images), unit_usd=None, confidence=None, source=None, rate=None, note=None)
+        cost = Cost(
+            usd=None,
+            table="test",
+            images=len(images),
+            unit_usd=None,
+            confidence=None,
+            source=None,
+            rate=None,
+            note=None,
+        )
         outcome: Any = error if error is not None else (ImageResult(images=images), cost)
         self._later(latency, lambda: resume(outcome))
 

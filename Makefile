@@ -1,0 +1,61 @@
+# make demo    one picture through the whole path, on the built-in emulator
+# make test    install what the tests need and run them all
+# make check   lint, types, import contracts, tests
+# make wheel   build sdist and wheel into dist/
+# make schema  write configs/lascaux.schema.json anew
+# make clean   forget everything that was made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: help demo test check lint types contracts wheel schema clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V); set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing Lascaux into $(VENV) ..."
+	@$(PIP) install -e .
+	@touch $@
+
+# The second name for the checkout lets mypy see the root as the package it is.
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing Lascaux and what its tests need into $(VENV) ..."
+	@$(PIP) install -e '.[dev]'
+	@mkdir -p $(VENV)/typing && ln -sfn $(CURDIR) $(VENV)/typing/lascaux
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(BIN)/python -m lascaux demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: lint types contracts test
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p lascaux
+	MYPYPATH=$(VENV)/typing $(BIN)/mypy tests
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports --no-cache
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+schema: $(VENV)/.dev
+	$(BIN)/python -m lascaux schema > configs/lascaux.schema.json
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

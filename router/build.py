@@ -1,0 +1,251 @@
+"""The composition root: from a configuration to the live parts of a router."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+from random import Random
+from typing import Any
+
+from cachetools import LRUCache
+
+from ..pricing import PriceBook, PriceTableError
+from ..providers.base import Provider
+from ..providers.bedrock.credentials import find_region
+from ..providers.bedrock.ids import Kind, ModelRef
+from ..providers.catalog import Catalog, Model
+from ..providers.errors import LascauxError
+from ..providers.types import Credentials, Target, Warning
+from .attempts import Context
+from .cache import Cache, MemoryCache, NoCache
+from .config import AliasConfig, Config, DeploymentConfig
+from .deployment import Deployment
+from .errors import ConfigError, UnknownAlias
+from .health import HealthPolicy
+from .plan import Alias, Planner, Use
+from .quota import Limits
+from .retry import RetryBudget, RetryPolicy
+from .runtime import Runtime
+from .strategies import STRATEGIES
+from .telemetry import Telemetry
+
+__all__ = ["build"]
+
+_PASSED_THROUGH = 1000
+"""Models that came in by a pattern and are remembered with their live state."""
+
+
+def build(
+    config: Config,
+    *,
+    provider: Provider | None = None,
+    clock: Callable[[], float] | None = None,
+    today: Callable[[], date] | None = None,
+    rng: Random | None = None,
+    tracer_provider: Any = None,
+    meter_provider: Any = None,
+) -> Runtime:
+    """Make everything that a router needs. No network; profiles in ``~/.aws`` are read only to find a missing region.
+
+    Raises ConfigError for what can only be known now: unknown models, regions, credentials that can not be complete.
+    """
+    return _Builder(config, rng or Random(), today or _today).runtime(
+        provider, clock or time.monotonic, tracer_provider, meter_provider
+    )
+
+
+def _today() -> date:
+    """Rates and lifecycles count days in UTC."""
+    return datetime.now(UTC).date()
+
+
+class _Builder:
+    def __init__(self, config: Config, rng: Random, today: Callable[[], date]) -> None:
+        self.config = config
+        self.rng = rng
+        self.today = today
+        self.catalog = Catalog.load()
+        self.health = HealthPolicy(**_fields(config.health))
+        self.retry = RetryPolicy(**_fields(config.retry))
+        self.deployments: dict[str, Deployment] = {}
+        self.aliases: dict[str, Alias] = {}
+        self.warnings: list[Warning] = list(config.warnings)
+
+    def runtime(
+        self, provider: Provider | None, clock: Callable[[], float], tracer_provider: Any, meter_provider: Any
+    ) -> Runtime:
+        problems: list[str] = []
+        for name, deployment in self.config.deployments.items():
+            try:
+                self.deployments[name] = self.deployment(name, deployment)
+            except LascauxError as error:
+                problems.append(f"deployments.{deployment.group or name}: {error}")
+        if problems:
+            unique = list(dict.fromkeys(problems))
+            raise ConfigError("\n".join(unique), problems=unique)
+        self._fill_aliases()
+        telemetry = Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
+        provider = provider or _bedrock(self.catalog)
+        context = Context(
+            planner=Planner(self.aliases, provider, lifecycle=self.config.lifecycle.retired),
+            clock=clock,
+            today=self.today,
+            rng=self.rng,
+            budget=RetryBudget(self.retry.budget, clock()),
+            panic_threshold=self.health.panic_threshold,
+            on_breaker=telemetry.breaker,
+        )
+        return Runtime(
+            aliases=self.aliases,
+            deployments=self.deployments,
+            context=context,
+            provider=provider,
+            book=self.book(),
+            cache=self.cache(clock),
+            telemetry=telemetry,
+            passthrough=self.passthrough(),
+            warnings=tuple(self.warnings),
+        )
+
+    def _fill_aliases(self) -> None:
+        for name, alias in self.config.aliases.items():
+            if not alias.match:
+                uses = tuple(
+                    Use(deployment=self.deployments[use.deployment], weight=use.weight, priority=use.priority)
+                    for use in alias.uses
+                )
+                self.aliases[name] = self.alias(name, alias, uses)
+        plain = AliasConfig()
+        for name, deployment in self.deployments.items():
+            if name not in self.config.aliases:
+                self.aliases[name] = self.alias(name, plain, (Use(deployment=deployment),))
+
+    def alias(self, name: str, alias: AliasConfig, uses: tuple[Use, ...]) -> Alias:
+        """A named group with its own strategy state."""
+        retry = replace(self.retry, **_fields(alias.retry)) if alias.retry is not None else self.retry
+        return Alias(
+            name=name,
+            uses=uses,
+            strategy=STRATEGIES[alias.strategy](self.rng),
+            retry=retry,
+            fallbacks=alias.fallbacks,
+            strict=alias.strict,
+        )
+
+    def deployment(self, name: str, config: DeploymentConfig) -> Deployment:
+        """Resolve what a deployment is: base model, wire id, region, credentials."""
+        credentials = self._credentials(config.credentials)
+        ref = ModelRef.parse(config.model)
+        wire = ModelRef.parse(config.inference_profile) if config.inference_profile else ref
+        model = self._model(config, ref, wire)
+        target = Target(
+            deployment=name,
+            model=model.id,
+            model_id=_wire_id(wire, model),
+            region=find_region(
+                replace(wire, region=wire.region or ref.region), deployment=config.region, credentials=credentials
+            ),
+            credentials=credentials,
+            endpoint_url=config.endpoint_url,
+            use_fips=config.use_fips,
+            use_dualstack=config.use_dualstack,
+            verify=config.verify,
+        )
+        life = model.lifecycle
+        made = Deployment(
+            target,
+            health=self.health,
+            limits=Limits(config.limits.rpm, config.limits.concurrency),
+            eol=life.eol,
+            replacement=life.replacement[0] if life.replacement else None,
+        )
+        self._check_region(name, target, model, config)
+        return made
+
+    def _check_region(self, name: str, target: Target, model: Model, config: DeploymentConfig) -> None:
+        known = model.regions and not config.endpoint_url and not config.inference_profile
+        if known and target.region not in model.regions:
+            self.warnings.append(
+                Warning(
+                    code="config",
+                    parameter=f"deployments.{name}.region",
+                    message=f"AWS is not known to offer {model.id} in {target.region}; known: {', '.join(model.regions)}",
+                )
+            )
+
+    def _model(self, config: DeploymentConfig, ref: ModelRef, wire: ModelRef) -> Model:
+        base = config.base_model or ref.base_model or wire.base_model
+        if base is None:
+            raise ConfigError(
+                f"model: {config.model} does not say which model it leads to; "
+                "name it as base_model, or as model with this ARN as inference_profile"
+            )
+        model = self.catalog.find(base)
+        if model is None:
+            near = self.catalog.suggest(base)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"model: {base!r} is not an image model of Bedrock that Lascaux knows{hint}")
+        return model
+
+    def _credentials(self, name: str | None) -> Credentials:
+        if name is None:
+            return Credentials()
+        return self.config.credentials[name].to_credentials(name, self.config.credentials)
+
+    def book(self) -> PriceBook:
+        """The price table, with the configuration's own rates in front."""
+        pricing = self.config.pricing
+        try:
+            return PriceBook.load(pricing.table, overrides=[dict(override) for override in pricing.overrides])
+        except PriceTableError as error:
+            raise ConfigError(f"pricing: {error}") from None
+
+    def cache(self, clock: Callable[[], float]) -> Cache:
+        """Where answers are kept."""
+        cache = self.config.cache
+        if cache.backend == "none" or cache.ttl <= 0:
+            return NoCache()
+        return MemoryCache(max_bytes=cache.max_bytes, ttl=cache.ttl, clock=clock)
+
+    def passthrough(self) -> Callable[[str], Alias | None]:
+        """What lets requests name a model instead of an alias: patterns such as ``bedrock/*``."""
+        patterns = [alias for alias in self.config.aliases.values() if alias.match]
+        made: LRUCache[str, Alias] = LRUCache(_PASSED_THROUGH)
+        lock = threading.Lock()
+
+        def find(name: str) -> Alias | None:
+            found = next((alias for alias in patterns if fnmatchcase(name, alias.match or "")), None)
+            if found is None:
+                return None
+            with lock:
+                if name not in made:
+                    try:
+                        deployment = self.deployment(name, found.as_deployment(name))
+                    except LascauxError as error:
+                        raise UnknownAlias(str(error)) from None
+                    made[name] = self.alias(name, found, (Use(deployment=deployment),))
+                return made[name]
+
+        return find
+
+
+def _wire_id(wire: ModelRef, model: Model) -> str:
+    """The id for the URL. The thirteen services answer only to their ``us.`` profile."""
+    if wire.kind is Kind.FOUNDATION_MODEL and not wire.is_arn and model.profile_only and model.profile:
+        return model.profile
+    return wire.model_id
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    """The values that were given or have a default, by name."""
+    return {name: value for name, value in part.model_dump().items() if value is not None}
+
+
+def _bedrock(catalog: Catalog) -> Provider:
+    from ..providers.bedrock.provider import Bedrock  # loads urllib3 and botocore, which `import lascaux` must not
+
+    return Bedrock(catalog=catalog)

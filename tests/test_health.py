@@ -1,0 +1,118 @@
+"""The circuit breaker, told the time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lascaux.providers.errors import Effect
+from lascaux.router.health import CircuitBreaker, HealthPolicy, State
+
+POLICY = HealthPolicy(failures=3, cooldown=30, max_cooldown=300)
+
+
+def opened() -> CircuitBreaker:
+    """A breaker that three failures at time 0 have opened."""
+    breaker = CircuitBreaker(POLICY)
+    for _ in range(3):
+        breaker.failed(Effect.FAILURE, 0.0, probe=False)
+    return breaker
+
+
+def test_a_success_between_failures_starts_the_count_anew() -> None:
+    """Only failures in a row count."""
+    breaker = CircuitBreaker(POLICY)
+    for _ in range(10):
+        breaker.failed(Effect.FAILURE, 0.0, probe=False)
+        breaker.failed(Effect.FAILURE, 0.0, probe=False)
+        breaker.succeeded(probe=False)
+    assert breaker.state(0.0) is State.CLOSED
+
+
+def test_it_opens_half_opens_and_closes() -> None:
+    """30 seconds, one probe, and back."""
+    breaker = opened()
+    assert breaker.state(29.9) is State.OPEN
+    assert not breaker.admits(29.9)
+    assert breaker.ready_in(10.0) == 20.0
+    assert breaker.state(30.0) is State.HALF_OPEN
+    assert breaker.begin(30.0)
+    assert not breaker.admits(30.0)
+    assert not breaker.begin(30.0)
+    breaker.succeeded(probe=True)
+    assert breaker.state(30.0) is State.CLOSED
+
+
+def test_late_answers_of_older_calls_change_nothing() -> None:
+    """Neither a late success closes an open breaker, nor a late failure keeps it open."""
+    breaker = opened()
+    breaker.succeeded(probe=False)
+    breaker.failed(Effect.FAILURE, 25.0, probe=False)
+    assert breaker.state(29.0) is State.OPEN
+    assert breaker.state(30.0) is State.HALF_OPEN
+
+
+def test_an_abandoned_probe_makes_room_for_the_next() -> None:
+    """A caller who goes away proves nothing."""
+    breaker = opened()
+    assert breaker.begin(30.0)
+    breaker.abandoned(probe=True)
+    assert breaker.admits(30.0)
+
+
+def test_throttling_rests_without_opening() -> None:
+    """Retry-After to the second; without it one second, then longer, never beyond the cooldown."""
+    breaker = CircuitBreaker(POLICY)
+    breaker.failed(Effect.COOLDOWN, 0.0, probe=False, retry_after=7.0)
+    assert breaker.state(0.0) is State.CLOSED
+    assert not breaker.admits(6.9)
+    assert breaker.admits(7.0)
+    now, rests = 100.0, []
+    breaker = CircuitBreaker(POLICY)
+    for _ in range(8):
+        breaker.failed(Effect.COOLDOWN, now, probe=False)
+        rests.append(breaker.ready_in(now))
+        now += rests[-1]
+    assert rests == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_retry_after_is_bounded() -> None:
+    """A provider that says "a day" does not take a deployment out for a day."""
+    breaker = CircuitBreaker(POLICY)
+    breaker.failed(Effect.COOLDOWN, 0.0, probe=False, retry_after=86400.0)
+    assert breaker.ready_in(0.0) == 300
+
+
+def test_a_burst_of_throttled_answers_is_one_rest() -> None:
+    """Calls that were on their way already do not stretch the rest."""
+    breaker = CircuitBreaker(POLICY)
+    for _ in range(50):
+        breaker.failed(Effect.COOLDOWN, 0.0, probe=False)
+    assert breaker.ready_in(0.0) == 1.0
+
+
+def test_credentials_take_it_out_at_once_and_for_long() -> None:
+    """One refused signature is enough."""
+    breaker = CircuitBreaker(POLICY)
+    breaker.failed(Effect.OUT, 0.0, probe=False)
+    assert breaker.ready_in(0.0) == pytest.approx(300)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*Effect, "ok", "gone"]), st.floats(0, 100)), max_size=60))
+def test_it_never_lets_two_probes_through_and_never_stays_shut(steps: list[tuple[object, float]]) -> None:
+    """After any history, waiting max_cooldown lets exactly one call through."""
+    breaker, now = CircuitBreaker(POLICY), 0.0
+    for outcome, seconds in steps:
+        now += seconds
+        if not breaker.admits(now):
+            continue
+        probe = breaker.begin(now)
+        if probe:
+            assert not breaker.admits(now)
+        if outcome == "ok":
+            breaker.succeeded(probe=probe)
+        elif outcome == "gone":
+            breaker.abandoned(probe=probe)
+        else:
+            breaker.failed(Effect(outcome), now, probe=probe)
+    assert breaker.admits(now + POLICY.max_cooldown)
