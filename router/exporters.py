@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["EXPORTERS", "Configured", "configure"]
 
 EXPORTERS = ("none", "console", "otlp")
+
+_PATIENCE = 2.0
+"""Seconds for one export, retries included: a command does not hang at its end because a collector is away."""
+_TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT")
 
 Configured = tuple["TracerProvider", "MeterProvider", Callable[[], None]]
 """Tracer provider, meter provider, and what sends the rest and ends them; call it once, at exit."""
@@ -82,8 +87,9 @@ def _otlp(endpoint: str | None) -> Configured:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     base = endpoint.rstrip("/") if endpoint else None
-    spans = OTLPSpanExporter(endpoint=f"{base}/v1/traces" if base else None)
-    metrics = OTLPMetricExporter(endpoint=f"{base}/v1/metrics" if base else None)
+    timeout = None if any(name in os.environ for name in _TIMEOUTS) else _PATIENCE
+    spans = OTLPSpanExporter(endpoint=f"{base}/v1/traces" if base else None, timeout=timeout)
+    metrics = OTLPMetricExporter(endpoint=f"{base}/v1/metrics" if base else None, timeout=timeout)
     return _providers(BatchSpanProcessor(spans), metrics)
 
 

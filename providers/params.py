@@ -1,0 +1,203 @@
+"""From the parameter names that clients know to one `ImageRequest`.
+
+OpenAI's, LiteLLM's and the providers' own names are taken as they are. What had to be adapted or has no effect becomes
+a warning of the request; what is wrong is refused. Nothing is dropped silently. Limits here are the widest of any
+model: whether one model can do it is its family's decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import log
+from typing import Any
+
+from .errors import InvalidRequest
+from .param_names import FIELDS, IGNORED, MAX_IMAGES, MAX_PROMPT, MAX_SEED, NAMES, SPECIAL, unknown
+from .param_native import CONTAINERS, NATIVE_NAMES, copy_json, leaves, merge, said_twice
+from .param_values import flag, refuse, task, text
+from .types import ImageRequest, Warning
+
+__all__ = ["MAX_IMAGES", "MAX_PROMPT", "MAX_SEED", "build_request"]
+
+_PROMPT = text(MAX_PROMPT)
+_SHAPE_TOLERANCE = 0.1
+"""Of the logarithm of width/height: neighbouring ratios that models know differ by 0.16 and more."""
+
+
+def build_request(prompt: str, /, *, strict: bool = False, **params: Any) -> ImageRequest:
+    """Turn a prompt and any known parameter names into one request for any model.
+
+    None always means "not given". With ``strict`` nothing is adapted or ignored: what would be a warning is refused.
+    Raises InvalidRequest for unknown names, bad values, and one thing given twice with different values.
+    """
+    reading = _Reading(_PROMPT("prompt", prompt), flag("strict", strict))
+    for written, name, value in _pairs(params):
+        reading.take(written, name, value)
+    return reading.request()
+
+
+def _pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(name for messages, name, value) of everything that was given, ``extra_body`` unpacked."""
+    for name, value in params.items():
+        if name != "extra_body":
+            yield name, name, value
+        elif value is not None:
+            if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+                raise refuse(name, value, "an object whose keys are parameter names")
+            yield from ((f"extra_body.{key}", key, item) for key, item in value.items())
+
+
+def _must_agree(field: str, first: tuple[str, Any], second: tuple[str, Any]) -> None:
+    """The pairs are (name as given, value as read). Raises InvalidRequest if the values differ."""
+    if first[1] != second[1] or type(first[1]) is not type(second[1]):
+        raise said_twice(field, first, second)
+
+
+class _Reading:
+    """What has been read so far of one request."""
+
+    def __init__(self, prompt: str, strict: bool) -> None:
+        self.prompt = prompt
+        self.strict = strict
+        self.fields: dict[str, tuple[str, Any]] = {}
+        self.native: dict[str, Any] = {}
+        self.warnings: dict[str, Warning] = {}
+
+    def take(self, written: str, name: str, value: Any) -> None:
+        """Read one parameter into where it belongs."""
+        if name not in (*NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL, "prompt"):
+            raise unknown(name)
+        if value is None:
+            return
+        if name in NAMES:
+            self._field(written, name, value)
+        elif name in NATIVE_NAMES or name == "native":
+            self._native(name, value)
+        elif name in IGNORED:
+            ignored = IGNORED[name]
+            if ignored.read(name, value) != ignored.silent:
+                self._warn("ignored", name, f"ignored: {ignored.reason}")
+        elif name == "prompt":
+            _must_agree("prompt", ("the prompt", self.prompt), (written, _PROMPT("prompt", value)))
+        else:
+            self._special(name, value)
+
+    def _field(self, written: str, name: str, value: Any) -> None:
+        field = NAMES[name]
+        if field == "negative_prompt" and isinstance(value, str) and not value.strip():
+            self._warn("ignored", name, "ignored: it is empty")
+            return
+        found = FIELDS[field](name, value)
+        if found is None:
+            return
+        if field == "quality" and value.lower() in ("low", "xhigh", "max"):
+            self._warn("adapted", name, f"{value.lower()} became {found}, the nearest of the two levels there are")
+        _must_agree(field, self.fields.setdefault(field, (written, found)), (written, found))
+
+    def _native(self, name: str, value: Any) -> None:
+        if name == "text_prompts":
+            if not isinstance(value, (list, tuple)):
+                raise refuse(name, value, "a list of {text, weight}")
+        elif not isinstance(value, Mapping):
+            raise refuse(name, value, "an object of provider fields")
+        copied = copy_json(name, value)
+        merge(self.native, copied if name == "native" else {name: copied})
+
+    def _special(self, name: str, value: Any) -> None:
+        if name == "strict":
+            self.strict = flag(name, value) or self.strict
+        elif name == "stream":
+            if flag(name, value):
+                message = "stream must be false: pictures arrive whole, not in parts"
+                raise InvalidRequest(message, parameter=name, allowed="false", nearest="false")
+        elif name == "extra_body":
+            raise InvalidRequest("extra_body can not hold another extra_body", parameter=name, allowed="parameters")
+        elif not isinstance(value, Mapping) or value:
+            # The headers are not shown: they carry secrets.
+            message = "extra_headers are not sent; for a guardrail give guardrail_id and guardrail_version"
+            raise InvalidRequest(message, parameter=name, allowed="no headers")
+
+    def _warn(self, code: str, name: str, message: str) -> None:
+        self.warnings.setdefault(name, Warning(code=code, parameter=name, message=message))
+
+    def request(self) -> ImageRequest:
+        """The request, once everything has been read. Raises InvalidRequest if parts of it do not fit together."""
+        self._pair_sides()
+        self._pair_guardrail()
+        self._agree_on_shape()
+        self._agree_with_native()
+        self._agree_with_text_prompts()
+        self._infer_task()
+        if self.strict and self.warnings:
+            first = next(iter(self.warnings.values()))
+            allowed = "standard or premium" if first.code == "adapted" else f"no {first.parameter}"
+            message = f"{first}; strict allows no such change"
+            raise InvalidRequest(message, parameter=first.parameter, allowed=allowed)
+        values = {field: value for field, (_, value) in self.fields.items()}
+        warnings = tuple(self.warnings.values())
+        return ImageRequest(prompt=self.prompt, native=self.native, strict=self.strict, warnings=warnings, **values)
+
+    def _pair_sides(self) -> None:
+        width, height = self.fields.pop("width", None), self.fields.pop("height", None)
+        if width and height:
+            both = (f"{width[0]}/{height[0]}", (width[1], height[1]))
+            _must_agree("size", self.fields.setdefault("size", both), both)
+        elif width or height:
+            given, absent = ("width", "height") if width else ("height", "width")
+            message = f"{given} is given without {absent}; give both, or size"
+            raise InvalidRequest(message, parameter=absent, allowed="width and height together")
+
+    def _pair_guardrail(self) -> None:
+        names = ("guardrail_id", "guardrail_version")
+        given = [name for name in names if name in self.fields]
+        if len(given) == 1:
+            absent = names[1] if given == [names[0]] else names[0]
+            message = f"{given[0]} is given without {absent}; a guardrail needs both"
+            raise InvalidRequest(message, parameter=absent, allowed="guardrail_id and guardrail_version together")
+
+    def _agree_on_shape(self) -> None:
+        """Size and ratio may both be given, for models that know only one of them, if they mean the same shape."""
+        if "size" in self.fields and "aspect_ratio" in self.fields:
+            pixels, ratio = self.fields["size"], self.fields["aspect_ratio"]
+            (width, height), (wide, high) = pixels[1], map(int, ratio[1].split(":"))
+            if abs(log(width / height) - log(wide / high)) > _SHAPE_TOLERANCE:
+                raise said_twice("aspect_ratio", (pixels[0], f"{width}x{height}"), ratio)
+
+    def _agree_with_native(self) -> None:
+        known = {**self.fields, "prompt": ("the prompt", self.prompt)}
+        if "size" in known:
+            written, (width, height) = known["size"]
+            known |= {"width": (written, width), "height": (written, height)}
+        for written, key, value in leaves(self.native):
+            field = "prompt" if key in ("prompt", "text") else NAMES.get(key, key)
+            if value is not None and field in known:
+                _must_agree(field, known[field], (written, _read_or_raw(field, value)))
+
+    def _agree_with_text_prompts(self) -> None:
+        entries = self.native.get("text_prompts")
+        if entries is None:
+            return
+        texts = [entry.get("text") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        if self.prompt not in texts:
+            message = "text_prompts does not contain the prompt; add it as one of the texts"
+            raise InvalidRequest(message, parameter="text_prompts", allowed="a list with {text: the prompt}")
+
+    def _infer_task(self) -> None:
+        """The task that native fields belong to is the task, unless another one was named."""
+        implied = [(key, found) for key, found in CONTAINERS.items() if found and key in self.native]
+        for key in ("taskType", "mode"):
+            if self.native.get(key) is not None:
+                implied.append((f"native.{key}", task(f"native.{key}", self.native[key])))
+        for written, found in implied:
+            named, wanted = self.fields.setdefault("task", (written, found))
+            if wanted != found:
+                message = f"{written} belongs to the task {found}, but {named} says {wanted}"
+                raise InvalidRequest(message, parameter=written, allowed=f"task {found}", nearest=str(found))
+
+
+def _read_or_raw(field: str, value: Any) -> Any:
+    """A native value in our terms, to compare it; as it is where it is not in our terms."""
+    try:
+        return FIELDS[field](field, value) if field in FIELDS else value
+    except InvalidRequest:
+        return value

@@ -1,0 +1,355 @@
+"""Parameter names of every dialect become one request, and nothing given is lost."""
+
+from __future__ import annotations
+
+import enum
+import json
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lascaux.providers.errors import InvalidRequest
+from lascaux.providers.param_names import FIELDS, IGNORED, NAMES, SPECIAL
+from lascaux.providers.param_native import CONTAINERS, NATIVE_NAMES
+from lascaux.providers.param_values import shown
+from lascaux.providers.params import build_request
+from lascaux.providers.types import ImageRequest, Task
+
+
+def otter(**params: Any) -> ImageRequest:
+    return build_request("an otter", **params)
+
+
+def test_a_prompt_alone_is_a_request_with_nothing_given() -> None:
+    """Every field that was not given is None, so that the model's own default applies."""
+    assert otter() == ImageRequest(prompt="an otter")
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL} - {"strict"}))
+def test_none_is_not_given(name: str) -> None:
+    """Clients fill in None for what their users left out."""
+    assert otter(**{name: None}) == ImageRequest(prompt="an otter")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("size", "1024x768", "size", (1024, 768)),
+        ("size", "1024X768", "size", (1024, 768)),
+        ("size", " 1024 × 768 ", "size", (1024, 768)),
+        ("size", "128x512", "size", (128, 512)),
+        ("size", (1024, 768), "size", (1024, 768)),
+        ("size", ["1024", 768.0], "size", (1024, 768)),
+        ("size", "auto", "size", None),
+        ("size", "AUTO", "size", None),
+        ("aspect_ratio", "16:9", "aspect_ratio", "16:9"),
+        ("aspect_ratio", "21:9", "aspect_ratio", "21:9"),
+        ("aspect_ratio", " 04:5 ", "aspect_ratio", "4:5"),
+        ("aspect_ratio", "auto", "aspect_ratio", None),
+        ("n", 3, "n", 3),
+        ("n", "3", "n", 3),
+        ("numberOfImages", 3, "n", 3),
+        ("number_of_images", 3, "n", 3),
+        ("num_images", 3, "n", 3),
+        ("samples", 3, "n", 3),
+        ("seed", 0, "seed", 0),
+        ("seed", "30", "seed", 30),
+        ("seed", 30.0, "seed", 30),
+        ("seed", 4_294_967_295, "seed", 4_294_967_295),
+        ("quality", "standard", "quality", "standard"),
+        ("quality", "medium", "quality", "standard"),
+        ("quality", "premium", "quality", "premium"),
+        ("quality", "HD", "quality", "premium"),
+        ("quality", "high", "quality", "premium"),
+        ("quality", "auto", "quality", None),
+        ("style", "vivid", "style", "vivid"),
+        ("style_preset", "anime", "style", "anime"),
+        ("negative_prompt", "people", "negative_prompt", "people"),
+        ("negativeText", "people", "negative_prompt", "people"),
+        ("negative_text", "people", "negative_prompt", "people"),
+        ("negativePrompt", "people", "negative_prompt", "people"),
+        ("cfg_scale", 7, "cfg_scale", 7.0),
+        ("cfgScale", "6.5", "cfg_scale", 6.5),
+        ("cfgScale", Decimal("6.5"), "cfg_scale", 6.5),
+        ("steps", 30, "steps", 30),
+        ("sampler", "DDIM", "sampler", "DDIM"),
+        ("clip_guidance_preset", "NONE", "clip_guidance_preset", "NONE"),
+        ("output_format", "jpg", "output_format", "jpeg"),
+        ("output_format", "PNG", "output_format", "png"),
+        ("output_compression", 0, "output_compression", 0),
+        ("background", "transparent", "background", "transparent"),
+        ("background", "auto", "background", None),
+        ("task", Task.INPAINT, "task", Task.INPAINT),
+        ("task", "text_to_image", "task", Task.TEXT_TO_IMAGE),
+        ("task", "search-replace", "task", Task.SEARCH_REPLACE),
+        ("mode", "image-to-image", "task", Task.IMAGE_TO_IMAGE),
+        ("mode", "image_generation", "task", Task.TEXT_TO_IMAGE),
+        ("taskType", "TEXT_IMAGE", "task", Task.TEXT_TO_IMAGE),
+        ("taskType", "INPAINTING", "task", Task.INPAINT),
+        ("taskType", "OUTPAINTING", "task", Task.OUTPAINT),
+        ("taskType", "IMAGE_VARIATION", "task", Task.VARIATION),
+        ("taskType", "COLOR_GUIDED_GENERATION", "task", Task.COLOR_GUIDED),
+        ("taskType", "BACKGROUND_REMOVAL", "task", Task.REMOVE_BACKGROUND),
+        ("taskType", "VIRTUAL_TRY_ON", "task", Task.VIRTUAL_TRY_ON),
+    ],
+)
+def test_every_dialect_is_understood_without_a_warning(name: str, value: Any, field: str, expected: Any) -> None:
+    """The value arrives in our words; a number in a string is still that number."""
+    request = otter(**{name: value})
+    assert getattr(request, field) == expected
+    assert type(getattr(request, field)) is type(expected)
+    assert request.warnings == ()
+
+
+def test_values_of_other_number_types_are_plain_in_the_request() -> None:
+    """NumPy's integers have an index, an enum's member is a string: what is sent is an int and a str."""
+
+    class Index:
+        def __index__(self) -> int:
+            return 7
+
+    class Word(str, enum.Enum):  # noqa: UP042  # the older kind prints differently, which is the point
+        DDIM = "DDIM"
+
+    request = otter(seed=Index(), sampler=Word.DDIM, cfg_scale=Fraction(13, 2), native={"word": Word.DDIM})
+    assert (request.seed, request.sampler, request.cfg_scale) == (7, "DDIM", 6.5)
+    assert type(request.sampler) is str
+    assert type(request.native["word"]) is str
+
+
+def test_width_and_height_are_a_size() -> None:
+    """And agree with a size that says the same."""
+    assert otter(width=1024, height="768").size == (1024, 768)
+    assert otter(size="1024x768", width=1024, height=768).size == (1024, 768)
+
+
+def test_size_and_ratio_may_say_the_same_to_different_models() -> None:
+    """1344x768 is as near to 16:9 as SDXL's sizes come."""
+    request = otter(size="1344x768", aspect_ratio="16:9")
+    assert (request.size, request.aspect_ratio) == ((1344, 768), "16:9")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "warning"),
+    [
+        ("quality", "low", "quality: low became standard, the nearest of the two levels there are"),
+        ("quality", "MAX", "quality: max became premium, the nearest of the two levels there are"),
+        ("quality", "xhigh", "quality: xhigh became premium, the nearest of the two levels there are"),
+        ("response_format", "url", "response_format: ignored: pictures are returned as base64, there is no url"),
+        ("user", "u-1", "user: ignored: it is not sent to the provider"),
+        ("safety_identifier", "s-1", "safety_identifier: ignored: it is not sent to the provider"),
+        ("moderation", "low", "moderation: ignored: the provider's filters can not be loosened"),
+        ("partial_images", 2, "partial_images: ignored: pictures arrive whole"),
+        ("input_fidelity", "high", "input_fidelity: ignored: there is no input picture"),
+        ("complexity", {"level": 3}, "complexity: ignored: no model has it"),
+        ("frame_count", 8, "frame_count: ignored: one still picture is made"),
+        ("frame_duration_ms", 40, "frame_duration_ms: ignored: one still picture is made"),
+        ("negativeText", " ", "negativeText: ignored: it is empty"),
+    ],
+)
+def test_what_is_adapted_or_ignored_is_said_and_strict_refuses_it(name: str, value: Any, warning: str) -> None:
+    """One warning each; with strict the same words are an error."""
+    request = otter(**{name: value})
+    assert [str(one) for one in request.warnings] == [warning]
+    assert request.warnings[0].code == ("adapted" if name == "quality" else "ignored")
+    for strictly in ({"strict": True}, {"extra_body": {"strict": True}}):
+        with pytest.raises(InvalidRequest) as caught:
+            otter(**{name: value}, **strictly)
+        assert str(caught.value) == f"{warning}; strict allows no such change"
+        assert caught.value.parameter == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("response_format", "b64_json"),
+        ("moderation", "auto"),
+        ("partial_images", 0),
+        ("stream", False),
+        ("stream", "false"),
+        ("frame_count", 1),
+        ("user", ""),
+        ("extra_headers", {}),
+        ("extra_body", {}),
+        ("native", {}),
+    ],
+)
+def test_values_that_ask_for_nothing_are_silent(name: str, value: Any) -> None:
+    """They would change nothing anywhere, so there is nothing to warn of, even when strict."""
+    assert otter(strict=True, **{name: value}) == ImageRequest(prompt="an otter", strict=True)
+
+
+def test_guardrails_by_any_name() -> None:
+    """The id and the version, which may be a number."""
+    ours = otter(guardrail_id="gr1", guardrail_version="DRAFT")
+    theirs = otter(guardrailIdentifier="gr1", guardrailVersion=3)
+    assert (ours.guardrail_id, ours.guardrail_version) == ("gr1", "DRAFT")
+    assert (theirs.guardrail_id, theirs.guardrail_version) == ("gr1", "3")
+    arn = "arn:aws-us-gov:bedrock:us-gov-west-1:111122223333:guardrail/gr1"
+    assert otter(guardrail_id=arn, guardrail_version=1).guardrail_id == arn
+
+
+def test_extra_body_is_unpacked_as_the_openai_client_does() -> None:
+    """As if its fields had been given at top level; the same value twice is fine."""
+    request = otter(n=2, extra_body={"samples": 2, "seed": 5, "native": {"extras": {"a": 1}}, "prompt": "an otter"})
+    assert request == ImageRequest(prompt="an otter", n=2, seed=5, native={"extras": {"a": 1}})
+
+
+def test_provider_objects_go_to_native_and_are_merged() -> None:
+    """At top level, in ``native`` and in ``extra_body``: one object, nothing lost."""
+    request = otter(
+        imageGenerationConfig={"width": 512, "height": 512},
+        native={"imageGenerationConfig": {"cfgScale": 8, "width": 512}},
+        extra_body={"imageGenerationConfig": {"numberOfImages": 2}, "textToImageParams": {"negativeText": "people"}},
+    )
+    assert request.native == {
+        "imageGenerationConfig": {"width": 512, "height": 512, "cfgScale": 8, "numberOfImages": 2},
+        "textToImageParams": {"negativeText": "people"},
+    }
+    assert request.warnings == ()
+
+
+def test_native_and_parameters_may_say_the_same() -> None:
+    """In either's words."""
+    request = otter(
+        n=2,
+        quality="hd",
+        size="512x512",
+        negative_prompt="people",
+        imageGenerationConfig={"numberOfImages": 2, "quality": "premium", "width": 512, "height": 512},
+        textToImageParams={"text": "an otter", "negativeText": "people"},
+    )
+    assert (request.n, request.quality, request.size) == (2, "premium", (512, 512))
+
+
+def test_native_is_a_copy() -> None:
+    """What the caller does to their dict afterwards does not reach the request."""
+    mine: dict[str, Any] = {"extras": {"list": [1]}}
+    request = otter(native=mine)
+    mine["extras"]["list"].append(2)
+    assert request.native == {"extras": {"list": [1]}}
+
+
+@pytest.mark.parametrize(("name", "task"), [(name, task) for name, task in CONTAINERS.items() if task])
+def test_a_tasks_own_parameters_say_which_task_it_is(name: str, task: Task) -> None:
+    """Without taskType, beside the right one, and inside native."""
+    assert otter(**{name: {"seam": 1}}).task is task
+    assert otter(**{name: {"seam": 1}}, task=task).task is task
+    assert otter(native={name: {"seam": 1}}).task is task
+
+
+def test_native_task_names_count() -> None:
+    """A body that names a task is that task."""
+    assert otter(native={"taskType": "INPAINTING"}).task is Task.INPAINT
+    assert otter(native={"mode": "image-to-image"}).task is Task.IMAGE_TO_IMAGE
+    assert otter(native={"taskType": None}).task is Task.TEXT_TO_IMAGE
+
+
+def test_color_guided_as_in_litellm_documentation() -> None:
+    """The colours pass through; the prompt is the text."""
+    request = otter(taskType="COLOR_GUIDED_GENERATION", colorGuidedGenerationParams={"colors": ["#FFFFFF"]})
+    assert request.task is Task.COLOR_GUIDED
+    assert request.native == {"colorGuidedGenerationParams": {"colors": ["#FFFFFF"]}}
+
+
+def test_weighted_prompts_pass_through() -> None:
+    """SDXL's own list, if the prompt is part of it."""
+    entries = [{"text": "an otter", "weight": 1}, {"text": "people", "weight": -1}]
+    assert otter(text_prompts=entries).native == {"text_prompts": entries}
+
+
+def test_shown_is_short_and_never_fails() -> None:
+    """Whatever it is given: endless, unprintable, hostile."""
+
+    class Hostile:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    class Long:
+        def __repr__(self) -> str:
+            return "long\n" * 1000
+
+    for value in (Hostile(), Long(), "\ud800\0\x1b[31m" * 99, 10**5000, [[["x" * 99] * 99] * 99] * 99, {"k" * 999: 1}):
+        words = shown(value)
+        assert len(words) <= 80
+        assert words.isprintable()
+
+
+LONG = "loooong " * 60
+WORDS = [
+    *("auto", "1024x1024", "1:1", "16:9", "low", "hd", "png", "url", "b64_json", "TEXT_IMAGE", "inpaint", "true"),
+    *("", " ", "an otter", "5", "-5", "1e3", "nan", "\ud800", "a\0b", LONG, "DRAFT", "gr1"),
+]
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(0, 20),
+    st.floats(),
+    st.sampled_from(WORDS),
+    st.text(max_size=20),
+    st.binary(max_size=4),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(st.sampled_from([*NAMES, "text", "prompt", "x", LONG]), inner, max_size=3),
+        st.dictionaries(SCALARS, inner, max_size=1),
+    ),
+    max_leaves=6,
+)
+KNOWN = sorted({*NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL} - {"strict"})
+PARAMS = st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=12)), VALUES, max_size=4).filter(
+    lambda params: "self" not in params
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(PARAMS, st.booleans())
+def test_anything_is_a_request_or_an_invalid_request(params: dict[str, Any], strict: bool) -> None:
+    """Never another error; no long quotation; and each thing given can be found again."""
+    request, error = attempt(strict, params)
+    if request is None:
+        assert error is not None
+        assert error.parameter is not None
+        assert str(error).isprintable()
+        assert LONG[:200] not in str(error)
+        assert len(str(error)) < 700
+        return
+    json.dumps(dict(request.native), allow_nan=False).encode()
+    request.prompt.encode()
+    assert not (strict and request.warnings)
+    given_pairs = {**params, **(params.get("extra_body") or {})}
+    for name, value in given_pairs.items():
+        assert value is None or is_visible(request, name, value), (name, value, request)
+
+
+def attempt(strict: bool, params: dict[str, Any]) -> tuple[ImageRequest | None, InvalidRequest | None]:
+    try:
+        return build_request("an otter", strict=strict, **params), None
+    except InvalidRequest as error:
+        return None, error
+
+
+def is_visible(request: ImageRequest, name: str, value: Any) -> bool:
+    if name in {warning.parameter for warning in request.warnings}:
+        return True
+    if name in NAMES:
+        field = {"width": "size", "height": "size"}.get(NAMES[name], NAMES[name])
+        read = FIELDS[NAMES[name]](name, value)
+        held = getattr(request, field)
+        return read is None or held == read or (field == "size" and read in held)
+    if name in NATIVE_NAMES:
+        return name in request.native
+    if name == "native":
+        return set(value) <= set(request.native)
+    if name in IGNORED:
+        return bool(IGNORED[name].read(name, value) == IGNORED[name].silent)
+    if name == "prompt":
+        return bool(value == request.prompt)
+    return name in SPECIAL and (not value or name in ("extra_body", "strict") or value == "false")
