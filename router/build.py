@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from fnmatch import fnmatchcase
+from difflib import get_close_matches
 from random import Random
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..providers.bedrock.credentials import find_region
 from ..providers.bedrock.ids import Kind, ModelRef
 from ..providers.catalog import Catalog, Model
 from ..providers.errors import LascauxError
-from ..providers.types import Credentials, Target, Warning
+from ..providers.types import Target, Warning
 from .attempts import Context
 from .cache import Cache, MemoryCache, NoCache
 from .config import AliasConfig, Config, DeploymentConfig
@@ -72,7 +72,6 @@ class _Builder:
         self.health = HealthPolicy(**_fields(config.health))
         self.retry = RetryPolicy(**_fields(config.retry))
         self.deployments: dict[str, Deployment] = {}
-        self.aliases: dict[str, Alias] = {}
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
@@ -81,17 +80,17 @@ class _Builder:
         problems: list[str] = []
         for name, deployment in self.config.deployments.items():
             try:
-                self.deployments[name] = self.deployment(name, deployment)
+                self.deployments[name] = self.deployment(deployment)
             except LascauxError as error:
-                problems.append(f"deployments.{deployment.group or name}: {error}")
+                problems.append(f"deployments.{deployment.group}: {error}")
         if problems:
             unique = list(dict.fromkeys(problems))
             raise ConfigError("\n".join(unique), problems=unique)
-        self._fill_aliases()
+        aliases = _Names(self)
         telemetry = Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
         provider = provider or _bedrock(self.catalog)
         context = Context(
-            planner=Planner(self.aliases, provider, lifecycle=self.config.lifecycle.retired),
+            planner=Planner(aliases.find, provider, lifecycle=self.config.lifecycle.retired),
             clock=clock,
             today=self.today,
             rng=self.rng,
@@ -100,35 +99,21 @@ class _Builder:
             on_breaker=telemetry.breaker,
         )
         return Runtime(
-            aliases=self.aliases,
+            aliases=aliases,
             deployments=self.deployments,
             context=context,
             provider=provider,
             book=self.book(),
             cache=self.cache(clock),
             telemetry=telemetry,
-            passthrough=self.passthrough(),
             warnings=tuple(self.warnings),
         )
 
-    def _fill_aliases(self) -> None:
-        for name, alias in self.config.aliases.items():
-            if not alias.match:
-                uses = tuple(
-                    Use(deployment=self.deployments[use.deployment], weight=use.weight, priority=use.priority)
-                    for use in alias.uses
-                )
-                self.aliases[name] = self.alias(name, alias, uses)
-        plain = AliasConfig()
-        for name, deployment in self.deployments.items():
-            if name not in self.config.aliases:
-                self.aliases[name] = self.alias(name, plain, (Use(deployment=deployment),))
-
-    def alias(self, name: str, alias: AliasConfig, uses: tuple[Use, ...]) -> Alias:
+    def alias(self, alias: AliasConfig, uses: tuple[Use, ...]) -> Alias:
         """A named group with its own strategy state."""
-        retry = replace(self.retry, **_fields(alias.retry)) if alias.retry is not None else self.retry
+        retry = RetryPolicy(**_fields(alias.retry)) if alias.retry is not None else self.retry
         return Alias(
-            name=name,
+            name=alias.name,
             uses=uses,
             strategy=STRATEGIES[alias.strategy](self.rng),
             retry=retry,
@@ -136,14 +121,14 @@ class _Builder:
             strict=alias.strict,
         )
 
-    def deployment(self, name: str, config: DeploymentConfig) -> Deployment:
+    def deployment(self, config: DeploymentConfig) -> Deployment:
         """Resolve what a deployment is: base model, wire id, region, credentials."""
-        credentials = self._credentials(config.credentials)
+        credentials = self.config.credentials_for(config.credentials)
         ref = ModelRef.parse(config.model)
         wire = ModelRef.parse(config.inference_profile) if config.inference_profile else ref
         model = self._model(config, ref, wire)
         target = Target(
-            deployment=name,
+            deployment=config.name,
             model=model.id,
             model_id=_wire_id(wire, model),
             region=find_region(
@@ -163,16 +148,16 @@ class _Builder:
             eol=life.eol,
             replacement=life.replacement[0] if life.replacement else None,
         )
-        self._check_region(name, target, model, config)
+        self._check_region(target, model, config)
         return made
 
-    def _check_region(self, name: str, target: Target, model: Model, config: DeploymentConfig) -> None:
+    def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile
         if known and target.region not in model.regions:
             self.warnings.append(
                 Warning(
                     code="config",
-                    parameter=f"deployments.{name}.region",
+                    parameter=f"deployments.{config.name}.region",
                     message=f"AWS is not known to offer {model.id} in {target.region}; known: {', '.join(model.regions)}",
                 )
             )
@@ -191,11 +176,6 @@ class _Builder:
             raise ConfigError(f"model: {base!r} is not an image model of Bedrock that Lascaux knows{hint}")
         return model
 
-    def _credentials(self, name: str | None) -> Credentials:
-        if name is None:
-            return Credentials()
-        return self.config.credentials[name].to_credentials(name, self.config.credentials)
-
     def book(self) -> PriceBook:
         """The price table, with the configuration's own rates in front."""
         pricing = self.config.pricing
@@ -211,26 +191,55 @@ class _Builder:
             return NoCache()
         return MemoryCache(max_bytes=cache.max_bytes, ttl=cache.ttl, clock=clock)
 
-    def passthrough(self) -> Callable[[str], Alias | None]:
-        """What lets requests name a model instead of an alias: patterns such as ``bedrock/*``."""
-        patterns = [alias for alias in self.config.aliases.values() if alias.match]
-        made: LRUCache[str, Alias] = LRUCache(_PASSED_THROUGH)
-        lock = threading.Lock()
 
-        def find(name: str) -> Alias | None:
-            found = next((alias for alias in patterns if fnmatchcase(name, alias.match or "")), None)
-            if found is None:
-                return None
-            with lock:
-                if name not in made:
-                    try:
-                        deployment = self.deployment(name, found.as_deployment(name))
-                    except LascauxError as error:
-                        raise UnknownAlias(str(error)) from None
-                    made[name] = self.alias(name, found, (Use(deployment=deployment),))
-                return made[name]
+class _Names:
+    """Aliases by name, each made once, so that its strategy and its deployments keep their state."""
 
-        return find
+    def __init__(self, builder: _Builder) -> None:
+        self._builder = builder
+        self._config = builder.config
+        groups = [deployment.group for deployment in self._config.deployments.values()]
+        written = [*self._config.aliases, *self._config.deployments, *groups]
+        patterns = {name for name, alias in self._config.aliases.items() if alias.match}
+        self._aliases = {name: self._make(name) for name in dict.fromkeys(written) if name not in patterns}
+        self._passed: LRUCache[str, Alias] = LRUCache(_PASSED_THROUGH)
+        self._lock = threading.Lock()
+
+    def names(self) -> tuple[str, ...]:
+        """Those that are written in the configuration."""
+        return tuple(self._aliases)
+
+    def find(self, name: str) -> Alias:
+        """The alias, the deployments, or the passed-through model of that name. Raises UnknownAlias."""
+        found = self._aliases.get(name)
+        if found is not None:
+            return found
+        with self._lock:
+            if name not in self._passed:
+                self._passed[name] = self._make(name)
+            return self._passed[name]
+
+    def _make(self, name: str) -> Alias:
+        alias = self._config.alias(name)
+        if alias is None:
+            raise self._unknown(name)
+        passed = alias.deployment_for(name)
+        if passed is None:
+            uses = tuple(
+                Use(deployment=self._builder.deployments[use.deployment], weight=use.weight, priority=use.priority)
+                for use in alias.uses
+            )
+            return self._builder.alias(alias, uses)
+        try:
+            deployment = self._builder.deployment(passed)
+        except LascauxError as error:
+            raise UnknownAlias(error.message) from None
+        return self._builder.alias(replace(alias, name=name), (Use(deployment=deployment),))
+
+    def _unknown(self, name: str) -> UnknownAlias:
+        near = get_close_matches(name, self._aliases, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(self._aliases) or 'none'}"
+        return UnknownAlias(f"no alias or deployment is called {name[:200]!r}{hint}")
 
 
 def _wire_id(wire: ModelRef, model: Model) -> str:

@@ -67,7 +67,7 @@ class _Client:
     @property
     def aliases(self) -> tuple[str, ...]:
         """The names that requests may use."""
-        return tuple(self._runtime.aliases)
+        return self._runtime.aliases.names()
 
     @property
     def warnings(self) -> tuple[Warning, ...]:

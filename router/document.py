@@ -8,7 +8,10 @@ from typing import Any
 
 from .problems import Path, Place, Problem
 
-__all__ = ["Document", "outwards"]
+__all__ = ["NOTHING", "Document", "outwards", "value_at"]
+
+NOTHING: Any = object()
+"""What is at a path where nothing is; null is something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +61,13 @@ def outwards(path: Path) -> Iterator[Path]:
     """The path itself, then what is around it, up to the top: ``()``."""
     for length in range(len(path), -1, -1):
         yield path[:length]
+
+
+def value_at(data: Any, path: Path) -> Any:
+    """What plain data holds at ``path``, or NOTHING."""
+    for step in path:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return NOTHING
+    return data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
@@ -66,8 +66,8 @@ class Step:
 class Planner:
     """Matches requests to deployments. Pure but for ``Deployment.retired``, which a passed end of life sets."""
 
-    def __init__(self, aliases: Mapping[str, Alias], provider: Provider, *, lifecycle: Lifecycle) -> None:
-        self._aliases = aliases
+    def __init__(self, find: Callable[[str], Alias], provider: Provider, *, lifecycle: Lifecycle) -> None:
+        self._find = find
         self._provider = provider
         self._lifecycle = lifecycle
 
@@ -78,7 +78,7 @@ class Planner:
         while queue:
             for name in queue.pop(0).fallbacks:
                 if name not in found:
-                    found[name] = self._aliases[name]
+                    found[name] = self._find(name)
                     queue.append(found[name])
         return tuple(found.values())
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .errors import ConfigError
 
-__all__ = ["Path", "Place", "Problem", "config_error", "dotted", "hint", "shown"]
+__all__ = ["Path", "Place", "Problem", "config_error", "dotted", "hint", "kind_of", "shown"]
 
 Path = tuple[str | int, ...]
 """The way to a value: keys and positions."""
@@ -75,16 +75,21 @@ def hint(word: object, allowed: Collection[str]) -> str:
 
 def shown(value: object) -> str:
     """A value as it may stand in a message: one line, not endless, containers only by their kind."""
-    if value is None:
-        return "nothing"
+    if isinstance(value, str):
+        return _quoted(value, 48)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        text = str(value) if abs(value) < 1e18 else f"{value:.3g}" if isinstance(value, float) else "a huge number"
-        return text
-    if isinstance(value, str):
-        return _quoted(value, 48)
-    return "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, (list, tuple)) else "an object"
+        return str(value)[:32]
+    return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """What sort of thing a value is, without saying anything of what is in it."""
+    if value is None:
+        return "nothing"
+    kinds = (((str,), "text"), ((int, float), "a number or flag"), ((Mapping,), "a mapping"), ((list, tuple), "a list"))
+    return next((name for types, name in kinds if isinstance(value, types)), "an object")
 
 
 def _quoted(text: str, most: int) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..pricing import Cost, PriceBook, Usage
 from ..providers.base import Provider
@@ -16,37 +15,37 @@ from .attempts import Context, Trail, request_flow
 from .cache import Cache
 from .deployment import Deployment
 from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
-from .errors import UnknownAlias
 from .plan import Alias
 from .records import Result
 from .telemetry import RequestSpan, Telemetry
 
-__all__ = ["Run", "Runtime"]
+__all__ = ["Aliases", "Run", "Runtime"]
+
+
+class Aliases(Protocol):
+    """Every name that a request may use."""
+
+    def names(self) -> tuple[str, ...]:
+        """Those that are written in the configuration."""
+        ...
+
+    def find(self, name: str) -> Alias:
+        """The alias, the deployments, or the passed-through model of that name. Raises UnknownAlias."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """Everything that lives as long as the router."""
 
-    aliases: dict[str, Alias]
-    deployments: dict[str, Deployment]
+    aliases: Aliases
+    deployments: Mapping[str, Deployment]
     context: Context
     provider: Provider
     book: PriceBook
     cache: Cache
     telemetry: Telemetry
-    passthrough: Callable[[str], Alias | None]
     warnings: tuple[Warning, ...] = ()
-
-    def alias(self, name: str) -> Alias:
-        """Find an alias, a deployment used as one, or a model id that a pattern lets through. Raises UnknownAlias."""
-        found = self.aliases.get(name) or self.passthrough(name)
-        if found is None:
-            known = sorted(self.aliases)
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known) or 'none'}"
-            raise UnknownAlias(f"no alias or deployment is called {name[:200]!r}{hint}")
-        return found
 
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""
@@ -69,7 +68,7 @@ class Run:
 
     def __init__(self, runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> None:
         self.runtime = runtime
-        route = runtime.alias(alias)
+        route = runtime.aliases.find(alias)
         options = _Options.take(params)
         strict = bool(options.strict or route.strict)
         self.request: ImageRequest = build_request(prompt, strict=strict, **params)
@@ -82,7 +81,9 @@ class Run:
             tenant=options.tenant,
             caching=options.cache,
         )
-        self.span: RequestSpan = runtime.telemetry.request(route.name, self.request.task.value, self.request.n)
+        self.span: RequestSpan = runtime.telemetry.request(
+            route.name, self.request.task.value, self.request.n, prompt=prompt
+        )
         self.flow: Flow = request_flow(runtime.context, self.request, self.trail)
 
     def instant(self, effect: Lookup | Store | Land) -> Any:
@@ -144,6 +145,7 @@ class Run:
             saved_usd=result.cost.saved_usd,
             price_table=result.cost.table,
             attempts=len(result.attempts),
+            retries=self._retries(),
             fallbacks=len({attempt.alias for attempt in result.attempts} - {result.alias}),
             warnings=[warning.code for warning in result.warnings],
             images=len(result.images),
@@ -153,7 +155,11 @@ class Run:
     def fail(self, error: BaseException) -> None:
         """End the span of a request that brought nothing."""
         code = error.code if isinstance(error, LascauxError) else type(error).__name__
-        self.span.finish("error", error_type=code, attempts=len(self.trail.attempts))
+        self.span.finish("error", error_type=code, attempts=len(self.trail.attempts), retries=self._retries())
+
+    def _retries(self) -> int:
+        """Calls beyond the first of each part."""
+        return len(self.trail.attempts) - len({attempt.part for attempt in self.trail.attempts})
 
 
 @dataclass(frozen=True, slots=True)

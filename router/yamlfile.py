@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -26,7 +26,13 @@ MAX_NODES = 100_000
 
 _CORE = "tag:yaml.org,2002:"
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_KINDS = {"int": int, "float": float, "null": lambda text: None, "bool": lambda text: text[0] in "tT"}
+_DIRECTIVE = re.compile(r"^%TAG", re.MULTILINE)
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "null": lambda text: None,
+    "bool": lambda text: text[0] in "tT",
+}
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # PyYAML may be built without its C half
@@ -54,7 +60,9 @@ def read_document(path: str | os.PathLike[str]) -> Document:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise config_error([Problem(message=f"can not be read: {reason}{_neighbour(name, error)}", source=name)]) from None
+        raise config_error(
+            [Problem(message=f"can not be read: {reason}{_neighbour(name, error)}", source=name)]
+        ) from None
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise config_error([Problem(message="is UTF-16, must be UTF-8", source=name)])
     try:
@@ -84,6 +92,8 @@ class _Reading:
             self.fail(f"is larger than {MAX_BYTES >> 20} MiB")
         if bad := _UNPRINTABLE.search(text):
             self.fail(f"has a control character, U+{ord(bad[0]):04X}", _end_of(text[: bad.start()]))
+        if bad := _DIRECTIVE.search(text):
+            self.fail("has a %TAG directive, which has no meaning here; remove it", _end_of(text[: bad.start()]))
         try:
             self.check_events(text)
             root = yaml.compose(text, Loader=_Loader)
@@ -167,8 +177,14 @@ class _Reading:
             return None
 
     def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        pairs = self.pairs(node, path)
+        for name, (key, _) in pairs.items():
+            self.keys.setdefault((*path, name), _place(key))
+        return {name: self.build(value, (*path, name)) for name, (_, value) in pairs.items()}
+
+    def pairs(self, node: yaml.MappingNode, path: Path) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """A mapping's own keys in their order, then those that a merge key ``<<`` brings in."""
-        found: dict[str, Any] = {}
+        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         merged: list[yaml.MappingNode] = []
         for key, value in node.value:
             if key.tag == _CORE + "merge":
@@ -176,15 +192,13 @@ class _Reading:
             elif not isinstance(key, yaml.ScalarNode):
                 self.note("a key must be text", path, _place(key))
             elif key.value in found:
-                line = self.keys[(*path, key.value)][0]
+                line = found[key.value][0].start_mark.line + 1
                 self.note(f"is written twice, first in line {line}; keep one", (*path, key.value), _place(key))
             else:
-                here = (*path, key.value)
-                self.keys[here] = _place(key)
-                found[key.value] = self.build(value, here)
+                found[key.value] = (key, value)
         for source in merged:
-            for name, inner in self.mapping(source, path).items():
-                found.setdefault(name, inner)
+            for name, pair in self.pairs(source, path).items():
+                found.setdefault(name, pair)
         return found
 
     def merge_sources(self, node: yaml.Node, path: Path) -> list[yaml.MappingNode]:
@@ -208,7 +222,8 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
 
 
 def _place(marked: yaml.Node | yaml.Event) -> Place:
-    return marked.start_mark.line + 1, marked.start_mark.column + 1
+    mark: Any = marked.start_mark
+    return mark.line + 1, mark.column + 1
 
 
 def _end_of(text: str) -> Place:
@@ -222,9 +237,12 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[str, Place | None]:
     if mark is None:
         return message, None
     lines = text.split("\n")
-    rest = lines[mark.line][max(mark.column - 1, 0) :] if mark.line < len(lines) else ""
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    rest = line[max(mark.column - 1, 0) :]
     if rest[:1] == "*" or rest[1:2] == "*":
-        message += "; a name with * needs quotes: \"*\""
+        message += '; a name with * needs quotes: "*"'
+    elif "${" in line:
+        message += '; inside { } and [ ] a reference needs quotes: "${NAME}"'
     elif "\t" in rest[:2]:
         message += "; indent with spaces, not with tabs"
     elif rest[1:2] in ("@", "`", "%"):

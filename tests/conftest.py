@@ -125,7 +125,7 @@ class World:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = itertools.count()
         self.context = Context(
-            planner=Planner(self.aliases, ScriptedProvider(), lifecycle="last_resort"),
+            planner=Planner(self.aliases.__getitem__, ScriptedProvider(), lifecycle="last_resort"),
             clock=lambda: self.now,
             today=lambda: date(2026, 11, 22),
             rng=self.rng,

@@ -1,0 +1,323 @@
+"""The kinds of values that settings have: what is accepted, how it reads, and how an editor sees it.
+
+Every kind takes the text that an environment variable would hold as well as the YAML value. A refused value raises a
+pydantic error whose context holds ``message`` (what is allowed; never the value), ``allowed`` (for the nearest spelling)
+and ``show`` (whether the value may be repeated to the reader).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, SecretStr, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from ..providers.bedrock.ids import ModelRef, check_region
+from ..providers.errors import InvalidRequest
+from .durations import DURATION_FORMS, SIZE_FORMS, parse_duration, parse_size
+
+__all__ = [
+    "LATER_STRATEGIES",
+    "Backend",
+    "Bytes",
+    "Duration",
+    "Exporter",
+    "Flag",
+    "Host",
+    "ModelId",
+    "Names",
+    "Pattern",
+    "Port",
+    "Positive",
+    "Priority",
+    "Profile",
+    "Region",
+    "Retired",
+    "RoleArn",
+    "Secret",
+    "SessionName",
+    "Share",
+    "StrategyName",
+    "Tag",
+    "Text",
+    "Trust",
+    "Url",
+    "Wait",
+    "Weight",
+    "Whole",
+    "refusal",
+]
+
+REFERENCE = {"type": "string", "pattern": r"\$\{|^os\.environ/", "description": "${VARIABLE} or ${VARIABLE:-default}"}
+LATER_STRATEGIES = ("lowest_latency", "lowest_cost", "sticky")
+_NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_URL = re.compile(r"https?://[^\s\x00-\x1f]+", re.IGNORECASE)
+
+
+def refusal(message: str, *, allowed: Collection[str] = (), show: bool = True) -> PydanticCustomError:
+    """The error for a bad value. ``message`` says what is allowed and must not repeat the value."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "allowed": tuple(allowed), "show": show})
+
+
+def _or_reference(schema: dict[str, Any]) -> WithJsonSchema:
+    """For editors: the value itself, or a reference to an environment variable in its place."""
+    return WithJsonSchema({"anyOf": [schema, REFERENCE]})
+
+
+def _text(what: str = "text", *, pattern: str | None = None, show: bool = True) -> BeforeValidator:
+    shape = re.compile(pattern) if pattern else None
+
+    def check(value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            quotes = "; put it in quotes" if isinstance(value, (bool, float)) else ""
+            raise refusal(f"must be {what}{quotes}", show=show)
+        if not value.strip():
+            raise refusal(f"must be {what}, not empty", show=False)
+        if _CONTROL.search(value) or (shape and not shape.fullmatch(value)):
+            raise refusal(f"must be {what}", show=show)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _secret(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise refusal("must be text in quotes", show=False)
+    if not value:
+        raise refusal("must not be empty", show=False)
+    if re.search(r"\s|[\x00-\x1f\x7f]", value):
+        raise refusal("must not contain white space; a line break often slips in from a file", show=False)
+    return value
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise refusal("must be true or false")
+    return value
+
+
+def _trust(value: object) -> object:
+    if isinstance(value, str) and value.strip() and not _CONTROL.search(value):
+        return {"true": True, "false": False}.get(value.lower(), value)
+    if not isinstance(value, bool):
+        raise refusal("must be true, false, or the path of a file with CA certificates")
+    return value
+
+
+def _number(value: object) -> float | int | None:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return value
+
+
+def _whole(least: int, most: int) -> BeforeValidator:
+    def check(value: object) -> object:
+        number = _number(value)
+        if number is None or number != int(number) or not least <= number <= most:
+            raise refusal(f"must be a whole number from {least} to {most}")
+        return int(number)
+
+    return BeforeValidator(check)
+
+
+def _weight(value: object) -> object:
+    number = _number(value)
+    if number is None:
+        raise refusal("must be a number greater than 0")
+    if number <= 0:
+        raise refusal("must be greater than 0")
+    return number
+
+
+def _share(value: object) -> object:
+    number = _number(value)
+    if number is None or not 0 <= number <= 1:
+        raise refusal("must be a share from 0 to 1, such as 0.2")
+    return number
+
+
+def _duration(*, zero: bool) -> BeforeValidator:
+    def check(value: object) -> object:
+        seconds = parse_duration(value)
+        if seconds is None:
+            raise refusal(f"must be a duration such as {DURATION_FORMS}")
+        if seconds == 0 and not zero:
+            raise refusal("must be longer than 0")
+        return seconds
+
+    return BeforeValidator(check)
+
+
+def _size(value: object) -> object:
+    size = parse_size(value)
+    if size is None:
+        raise refusal(f"must be a size such as {SIZE_FORMS}")
+    if size == 0:
+        raise refusal("must be larger than 0")
+    return size
+
+
+def _choice(*allowed: str, later: tuple[str, ...] = ()) -> BeforeValidator:
+    words = ", ".join(allowed)
+
+    def check(value: object) -> object:
+        if value in later:
+            raise refusal(f"is not available yet; use one of {words}")
+        if value not in allowed:
+            raise refusal(f"must be one of {words}", allowed=allowed)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _region(value: object) -> object:
+    try:
+        return check_region(value if isinstance(value, str) else "")
+    except InvalidRequest as error:
+        near = (error.nearest,) if error.nearest else ()
+        raise refusal("must be an AWS region such as us-west-2", allowed=near) from None
+
+
+def _model(value: object) -> object:
+    try:
+        ModelRef.parse(value if isinstance(value, str) else "")
+    except InvalidRequest as error:
+        near = (error.nearest,) if error.nearest else ()
+        rule = (
+            "must be a model id such as stability.stable-image-core-v1:1, a profile id such as us.{model id}, or an ARN"
+        )
+        raise refusal(rule, allowed=near) from None
+    return value
+
+
+def _profile(value: object) -> object:
+    rule = "must be the id or ARN of an inference profile"
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,2047}", value):
+        raise refusal(rule)
+    if value.startswith("arn:"):
+        try:
+            kind = ModelRef.parse(value).kind
+        except InvalidRequest:
+            raise refusal(f"{rule}: arn:aws:bedrock:REGION:ACCOUNT:application-inference-profile/ID") from None
+        if not kind.endswith("inference-profile"):
+            raise refusal(f"{rule}; the ARN of a {kind} belongs under 'model'")
+    return value
+
+
+def _url(value: object) -> object:
+    rule = "must be a URL such as https://vpce-0a1b.bedrock-runtime.us-west-2.vpce.amazonaws.com"
+    if not isinstance(value, str) or not _URL.fullmatch(value):
+        raise refusal(rule, show=False)
+    try:
+        parts = urlsplit(value)
+        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise refusal(rule, show=False)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise refusal("must be a URL without user, password, query or fragment", show=False)
+    return value.rstrip("/")
+
+
+def _pattern(value: object) -> object:
+    if not isinstance(value, str) or value.count("*") != 1 or _CONTROL.search(value):
+        raise refusal('must be a name with exactly one "*", such as "bedrock/*"')
+    return value
+
+
+_REGION_SCHEMA = {"type": "string", "examples": ["us-west-2", "us-east-1", "eu-west-1", "ap-northeast-1"]}
+_ROLE = r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}"
+
+Text = Annotated[str, _text(), WithJsonSchema({"type": "string", "minLength": 1})]
+Host = Annotated[str, _text("a host name or address", pattern=r"[A-Za-z0-9.:_-]+"), WithJsonSchema({"type": "string"})]
+Tag = Annotated[str, _text(pattern=r".{1,256}"), WithJsonSchema({"type": "string", "maxLength": 256})]
+Names = Annotated[str, _text("a name"), WithJsonSchema({"type": "string", "minLength": 1})]
+Secret = Annotated[
+    SecretStr, BeforeValidator(_secret), WithJsonSchema({"type": "string", "minLength": 1, "writeOnly": True})
+]
+RoleArn = Annotated[
+    str,
+    _text("the ARN of a role such as arn:aws:iam::111122223333:role/images", pattern=_ROLE),
+    WithJsonSchema({"type": "string", "examples": ["arn:aws:iam::111122223333:role/images"]}),
+]
+SessionName = Annotated[
+    str,
+    _text("2 to 64 letters, digits or _+=,.@-", pattern=r"[A-Za-z0-9_+=,.@-]{2,64}"),
+    WithJsonSchema({"type": "string", "examples": ["images"]}),
+]
+ModelId = Annotated[
+    str,
+    BeforeValidator(_model),
+    WithJsonSchema({"type": "string", "examples": ["stability.stable-image-core-v1:1"]}),
+]
+Profile = Annotated[str, BeforeValidator(_profile), WithJsonSchema({"type": "string"})]
+Region = Annotated[str, BeforeValidator(_region), WithJsonSchema(_REGION_SCHEMA)]
+Url = Annotated[
+    str, BeforeValidator(_url), WithJsonSchema({"type": "string", "pattern": r"^https?://|\$\{|^os\.environ/"})
+]
+Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string", "examples": ["bedrock/*"]})]
+Flag = Annotated[bool, BeforeValidator(_flag), _or_reference({"type": "boolean"})]
+Trust = Annotated[bool | str, BeforeValidator(_trust), WithJsonSchema({"type": ["boolean", "string"]})]
+Weight = Annotated[float, BeforeValidator(_weight), _or_reference({"type": "number", "exclusiveMinimum": 0})]
+Share = Annotated[float, BeforeValidator(_share), _or_reference({"type": "number", "minimum": 0, "maximum": 1})]
+
+
+def _integer(least: int, most: int) -> tuple[BeforeValidator, WithJsonSchema]:
+    return _whole(least, most), _or_reference({"type": "integer", "minimum": least, "maximum": most})
+
+
+Whole = Annotated[int, *_integer(1, 1_000_000)]
+Priority = Annotated[int, *_integer(0, 1_000)]
+Positive = Annotated[int, *_integer(1, 100)]
+Port = Annotated[int, *_integer(0, 65_535)]
+
+_DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)?$|\$\{|^os\.environ/"},
+    ],
+    "examples": ["300ms", "30s", "5m", "1h"],
+}
+_SIZE_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([KMGT]?i?B)?$|\$\{|^os\.environ/"},
+    ],
+    "examples": ["512KiB", "256MiB", "1GB"],
+}
+Duration = Annotated[float, _duration(zero=False), WithJsonSchema(_DURATION_SCHEMA)]
+Wait = Annotated[float, _duration(zero=True), WithJsonSchema(_DURATION_SCHEMA)]
+Bytes = Annotated[int, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
+
+StrategyName = Annotated[
+    Literal["weighted_random", "round_robin", "least_request"],
+    _choice("weighted_random", "round_robin", "least_request", later=LATER_STRATEGIES),
+    _or_reference({"enum": ["weighted_random", "round_robin", "least_request"]}),
+]
+Backend = Annotated[Literal["memory", "none"], _choice("memory", "none"), _or_reference({"enum": ["memory", "none"]})]
+Retired = Annotated[
+    Literal["last_resort", "refuse", "allow"],
+    _choice("last_resort", "refuse", "allow"),
+    _or_reference({"enum": ["last_resort", "refuse", "allow"]}),
+]
+Exporter = Annotated[
+    Literal["none", "console", "otlp"],
+    _choice("none", "console", "otlp"),
+    _or_reference({"enum": ["none", "console", "otlp"]}),
+]
