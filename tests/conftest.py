@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -223,9 +224,11 @@ class World:
             case Lookup(keys):
                 resume(self.cache.lookup(keys))
             case Store(key, entry):
-                resume(self.cache.store(key, entry))
+                self.cache.store(key, entry)
+                resume(None)
             case Land(flight, outcome):
-                resume(flight.land(outcome))
+                flight.land(outcome)
+                resume(None)
             case _:
                 raise AssertionError(effect)
 
@@ -274,7 +277,7 @@ class World:
                 resume(outcomes)
 
         for place, flow in enumerate(flows):
-            self._step(flow, None, lambda outcome, place=place: finish(place, outcome))
+            self._step(flow, None, partial(finish, place))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -25,7 +26,7 @@ from lascaux.router.errors import AttemptsFailed, DeadlineExceeded, NoDeployment
 from lascaux.router.health import HealthPolicy, State
 from lascaux.router.retry import RetryPolicy
 
-FAILURES = [
+FAILURES: list[Callable[[], LascauxError]] = [
     lambda: Throttled("slow down"),
     lambda: Throttled("slow down", retry_after=2.0),
     lambda: Unavailable("no capacity"),

@@ -135,10 +135,12 @@ def test_complete_credentials_of_each_kind(spec: Credentials, kind: SpecKind) ->
         ),
     ],
 )
-def test_incomplete_credentials_name_the_field(fields: dict[str, Any], message: str) -> None:
+def test_incomplete_credentials_name_the_field(
+    fields: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half a pair, two kinds at once or a value that can not be: refused, with the field, and never completed."""
-    os.environ["AWS_SECRET_ACCESS_KEY"] = "from-the-environment"
-    os.environ["AWS_ACCESS_KEY_ID"] = "AKIDENV"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env-secret")
     with pytest.raises(CredentialsError) as caught:
         proof(Credentials(name="prod", **fields))
     assert str(caught.value) == f"credentials 'prod': {message}"
@@ -277,7 +279,7 @@ class _Metadata(BaseHTTPRequestHandler):
 def container(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine with a role of its own."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Metadata) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/creds")
         yield
@@ -299,10 +301,10 @@ def test_the_machines_role_is_for_the_default_chain_only(home: Path, caplog: pyt
 
 def test_botocores_log_is_silent_only_for_us(caplog: pytest.LogCaptureFixture) -> None:
     """The host program's own use of botocore logs as ever after ours."""
-    with pytest.raises(CredentialsError):
-        proof(Credentials())
-    assert not [record for record in caplog.records if record.name.startswith("botocore")]
     with caplog.at_level(logging.DEBUG):
+        with pytest.raises(CredentialsError):
+            proof(Credentials())
+        assert not [record for record in caplog.records if record.name.startswith("botocore")]
         logging.getLogger("botocore.auth").debug("of the host program")
     assert "of the host program" in caplog.text
 

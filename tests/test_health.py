@@ -99,7 +99,7 @@ def test_credentials_take_it_out_at_once_and_for_long() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([*Effect, "ok", "gone"]), st.floats(0, 100)), max_size=60))
-def test_it_never_lets_two_probes_through_and_never_stays_shut(steps: list[tuple[object, float]]) -> None:
+def test_it_never_lets_two_probes_through_and_never_stays_shut(steps: list[tuple[str, float]]) -> None:
     """After any history, waiting max_cooldown lets exactly one call through."""
     breaker, now = CircuitBreaker(POLICY), 0.0
     for outcome, seconds in steps:
