@@ -12,7 +12,18 @@ import pybase64
 
 from .images import PictureHeader, read_header
 
-__all__ = ["Call", "Credentials", "Image", "ImageRequest", "ImageResult", "Missing", "Secret", "Target", "Task", "Warning"]
+__all__ = [
+    "Call",
+    "Credentials",
+    "Image",
+    "ImageRequest",
+    "ImageResult",
+    "Missing",
+    "Secret",
+    "Target",
+    "Task",
+    "Warning",
+]
 
 
 class Task(StrEnum):

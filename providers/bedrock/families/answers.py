@@ -1,0 +1,106 @@
+"""From what stands in an answer to a result, or to the error that says why there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import BadResponse, ContentFiltered, Unavailable
+from ...types import Call, Image, ImageResult, Missing, Warning
+
+__all__ = ["Entry", "listed", "result", "seed_of", "shortened"]
+
+_LONGEST = 300
+_NUMBER = re.compile(r"\d{1,20}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One picture of an answer, or what came in its place.
+
+    ``fault`` is empty for a picture, ``filtered`` (then ``stage`` tells where), ``failed`` when the model says that it
+    failed, or ``unreadable``.
+    """
+
+    b64: Any = None
+    seed: int | None = None
+    fault: str = ""
+    message: str = ""
+    stage: str = "output_image"
+
+
+def listed(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def shortened(value: Any) -> str:
+    """A provider's own words as one line of bounded length."""
+    return " ".join(str(value).split())[:_LONGEST]
+
+
+def seed_of(value: Any, otherwise: int | None) -> int | None:
+    """A seed as a number: Stability's models answer with a number or with a text of digits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return otherwise
+
+
+def result(call: Call, entries: Sequence[Entry], request_id: str | None) -> ImageResult:
+    """The pictures of an answer, with what is missing.
+
+    Raises ContentFiltered, Unavailable or BadResponse when there is not one picture. When there are some, the others are
+    reported as missing: a picture that was paid for is not thrown away because its neighbour was refused.
+    """
+    checked = [_checked(entry) for entry in entries]
+    checked += [
+        Entry(fault="unreadable", message=f"the answer holds {len(checked)} of {call.images} pictures")
+        for _ in range(call.images - len(checked))
+    ]
+    images = tuple(Image(entry.b64, seed=entry.seed) for entry in checked if not entry.fault)
+    lost = [(index, entry) for index, entry in enumerate(checked) if entry.fault]
+    if not images:
+        raise _error([entry for _, entry in lost], request_id)
+    missing = tuple(
+        Missing(index=index, reason="filtered" if entry.fault == "filtered" else "failed", message=entry.message)
+        for index, entry in lost
+    )
+    return ImageResult(images=images, missing=missing, request_id=request_id, warnings=_warnings(call, images, missing))
+
+
+def _checked(entry: Entry) -> Entry:
+    if entry.fault:
+        return entry
+    try:
+        Image(entry.b64).header  # noqa: B018  reading it is the check
+    except ValueError as error:
+        return Entry(fault="unreadable", message=f"the answer holds something that is not a picture: {error}")
+    return entry
+
+
+def _error(lost: Sequence[Entry], request_id: str | None) -> Exception:
+    for entry in lost:
+        if entry.fault == "filtered":
+            return ContentFiltered(entry.message, stage=entry.stage, upstream_status=200, request_id=request_id)
+    for entry in lost:
+        if entry.fault == "failed":
+            return Unavailable(entry.message, upstream_status=200, request_id=request_id, may_be_billed=True)
+    message = lost[0].message if lost else "the answer holds no picture"
+    return BadResponse(message, upstream_status=200, request_id=request_id)
+
+
+def _warnings(call: Call, images: Sequence[Image], missing: Sequence[Missing]) -> tuple[Warning, ...]:
+    found = []
+    for reason, code in (("filtered", "filtered"), ("failed", "may_be_billed")):
+        of_reason = [one for one in missing if one.reason == reason]
+        if of_reason:
+            message = f"{len(of_reason)} of {call.images} pictures are missing: {of_reason[0].message}"
+            found.append(Warning(code=code, message=message))
+    if len(images) > call.images:
+        message = f"the answer holds {len(images)} pictures, {call.images} were asked for"
+        found.append(Warning(code="may_be_billed", message=message))
+    return tuple(found)

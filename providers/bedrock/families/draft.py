@@ -1,0 +1,203 @@
+"""The body of a call while it is being built, and everything that must be said about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import orjson
+
+from ...catalog import Field, Model, TaskFacts
+from ...errors import InvalidRequest
+from ...types import ImageRequest, Warning
+
+__all__ = ["Draft", "at", "write"]
+
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,2048}")
+
+
+class Draft:
+    """One upstream body in the making.
+
+    Every parameter of the request ends in one of three places: in ``body`` (`put`), in ``warnings`` (`adapt`,
+    `ignore`), or in an InvalidRequest. With ``strict`` the second place does not exist.
+    """
+
+    def __init__(self, request: ImageRequest, model: Model) -> None:
+        self.request = request
+        self.model = model
+        self.facts: TaskFacts = model.tasks[request.task]
+        self.body: dict[str, Any] = {}
+        self.warnings: list[Warning] = []
+        self._placed: list[tuple[str, tuple[str, ...], Any]] = []
+
+    def put(self, parameter: str | None, value: Any, *path: str) -> None:
+        """Write ``value`` at ``path``. ``parameter`` is what the caller called it, None when it is our own default."""
+        write(self.body, path, value)
+        if parameter is not None:
+            self._placed.append((parameter, path, value))
+
+    def adapt(self, parameter: str, message: str, *, allowed: str | None = None, nearest: str | None = None) -> None:
+        """Say that a parameter is honoured in another way; refuse when strict."""
+        self._tell("adapted", parameter, message, allowed, nearest)
+
+    def ignore(self, parameter: str, message: str, *, allowed: str | None = None, nearest: str | None = None) -> None:
+        """Say that a parameter has no effect here; refuse when strict."""
+        self._tell("ignored", parameter, message, allowed, nearest)
+
+    def _tell(self, code: str, parameter: str, message: str, allowed: str | None, nearest: str | None) -> None:
+        if self.request.strict:
+            raise InvalidRequest(
+                f"{parameter}: {message} ({self.model.id}, strict)",
+                parameter=parameter,
+                allowed=allowed,
+                nearest=nearest,
+            )
+        self.warnings.append(Warning(code=code, parameter=parameter, message=message))
+
+    def wrong(
+        self, parameter: str, message: str, *, allowed: str | None = None, nearest: str | None = None
+    ) -> InvalidRequest:
+        """The error for a parameter that this model can not honour at all."""
+        hint = f"; allowed: {allowed}" if allowed else ""
+        hint += f"; nearest: {nearest}" if nearest else ""
+        return InvalidRequest(
+            f"{parameter}: {message}{hint} ({self.model.id})", parameter=parameter, allowed=allowed, nearest=nearest
+        )
+
+    def text(self, parameter: str, value: str | None, limit: int | None) -> str | None:
+        """A text within its limit; None for none. Lengths are in characters (code points)."""
+        if value is None:
+            return None
+        if not isinstance(value, str) or not _is_unicode(value):
+            raise self.wrong(parameter, "not a text")
+        if limit is not None and len(value) > limit:
+            raise self.wrong(parameter, f"{len(value)} characters are too many", allowed=f"at most {limit} characters")
+        return value
+
+    def number(self, parameter: str, value: float | None, wire: str, *path: str) -> None:
+        """Write a number within its field's limits, or say that the model has no such field."""
+        if value is None:
+            return
+        field = self.field(parameter, wire)
+        if field is None:
+            return
+        whole = field.type == "integer"
+        low, high = field.min or 0, field.max if field.max is not None else float("inf")
+        kind = "a whole number" if whole else "a number"
+        allowed = f"{kind} from {low:g} to {high:g}"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or value != value:
+            raise self.wrong(parameter, f"{kind} is needed", allowed=allowed)
+        if not low <= value <= high:
+            raise self.wrong(
+                parameter, f"{value:g} is out of range", allowed=allowed, nearest=f"{min(max(value, low), high):g}"
+            )
+        self.put(parameter, value, *path, wire)
+
+    def choice(self, parameter: str, value: str | None, wire: str, *path: str) -> None:
+        """Write one of a field's words (in its own spelling), or say that the model has no such field."""
+        if value is None:
+            return
+        field = self.field(parameter, wire)
+        if field is not None:
+            self.put(parameter, self.word(parameter, value, field.enum), *path, wire)
+
+    def word(self, parameter: str, value: str, words: tuple[str, ...]) -> str:
+        """The word that is meant, whatever its case, blanks and dashes. Raises InvalidRequest with the nearest one."""
+        by_key = {_key(word): word for word in words}
+        key = _key(value) if isinstance(value, str) else ""
+        if key in by_key:
+            return by_key[key]
+        near = get_close_matches(key, by_key, n=1, cutoff=0.4)
+        shown = value if isinstance(value, str) and len(value) <= 60 else "this"
+        raise self.wrong(
+            parameter, f"{shown!r} is not known", allowed=", ".join(words), nearest=by_key[near[0]] if near else None
+        )
+
+    def field(self, parameter: str, wire: str) -> Field | None:
+        """The field of this name; None (and a warning) when the model has none."""
+        field = self.facts.fields.get(wire)
+        if field is None:
+            self.ignore(parameter, f"{self.model.name} has no such parameter")
+        return field
+
+    def headers(self) -> dict[str, str]:
+        """The guardrail headers: both or neither, since a guardrail without its version would be left off unnoticed."""
+        given = {"guardrail_id": self.request.guardrail_id, "guardrail_version": self.request.guardrail_version}
+        if all(value is None for value in given.values()):
+            return {}
+        for parameter, value in given.items():
+            if value is None:
+                raise self.wrong(parameter, "guardrail_id and guardrail_version go together")
+            if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
+                raise self.wrong(parameter, "not a guardrail id, ARN or version")
+        return {
+            "X-Amzn-Bedrock-GuardrailIdentifier": str(given["guardrail_id"]),
+            "X-Amzn-Bedrock-GuardrailVersion": str(given["guardrail_version"]),
+        }
+
+    def merge(self, native: Mapping[str, Any]) -> None:
+        """Lay the caller's native fields over the body, deeply: they win, and nothing beside them is lost.
+
+        Where they contradict a parameter that was given too, that is said.
+        """
+        if not native:
+            return
+        try:
+            orjson.dumps(native, default=_plain)
+        except TypeError:
+            raise self.wrong("native", "this can not be written as JSON") from None
+        for key, ours in self.body.items():
+            if isinstance(ours, dict) and not isinstance(native.get(key, {}), Mapping):
+                raise self.wrong("native", f"{key} must be an object")
+        self.body = _merged(self.body, native)
+        for parameter, path, value in self._placed:
+            if at(self.body, path) != value:
+                self.adapt(parameter, f"native sets {'.'.join(path)} to something else, which is sent")
+
+
+def at(body: Any, path: tuple[str, ...]) -> Any:
+    """What stands at ``path``, or None."""
+    for key in path:
+        body = body.get(key) if isinstance(body, Mapping) else None
+    return body
+
+
+def write(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Set the value at ``path``, making the objects on the way. Raises InvalidRequest when something else is in the way."""
+    for key in path[:-1]:
+        body = body.setdefault(key, {})
+        if not isinstance(body, dict):
+            raise InvalidRequest(f"native: {key} must be an object", parameter="native")
+    body[path[-1]] = value
+
+
+def _merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(ours)
+    for key, value in theirs.items():
+        if isinstance(value, Mapping):
+            mine = result.get(key)
+            value = _merged(mine if isinstance(mine, Mapping) else {}, value)
+        result[key] = value
+    return result
+
+
+def _plain(value: Any) -> dict[Any, Any]:
+    """What orjson asks for when it meets a type of its caller's: read-only mappings are objects like any other."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+def _key(word: str) -> str:
+    return word.strip().lower().replace("_", "-").replace(" ", "-")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

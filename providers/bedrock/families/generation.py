@@ -1,0 +1,193 @@
+"""What all text-to-image families have in common: checking a request, sharing out its pictures, and reading back facts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...catalog import Model
+from ...errors import BadResponse, InvalidRequest
+from ...types import Call, ImageRequest, ImageResult, Task, Warning
+from .answers import Entry, result
+from .draft import Draft, at, write
+from .seeds import following, sent
+from .shared import unused
+
+__all__ = ["MOST_IMAGES", "Generation", "Priced", "whole"]
+
+MOST_IMAGES = 10
+"""Pictures of one request, as in OpenAI's API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """What a price depends on, as it stands in the final body."""
+
+    width: int | None = None
+    height: int | None = None
+    quality: str | None = None
+    steps: int | None = None
+
+
+class Generation(ABC):
+    """A family of text-to-image models. Subclasses say where things stand in the body and in the answer."""
+
+    name: str
+    seed_path: tuple[str, ...]
+    count_path: tuple[str, ...] | None = None
+
+    @abstractmethod
+    def fill(self, draft: Draft) -> None:
+        """Write every parameter but ``n`` and ``seed`` into the body."""
+
+    @abstractmethod
+    def priced(self, body: Mapping[str, Any], model: Model) -> Priced:
+        """Read back what pricing needs, with the model's defaults where the body is silent."""
+
+    @abstractmethod
+    def entries(self, call: Call, payload: Mapping[str, Any]) -> Sequence[Entry]:
+        """The pictures of an HTTP 200 answer, good or bad, in order."""
+
+    def prepare(self, request: ImageRequest, model: Model) -> tuple[Call, ...]:
+        """The calls that make ``request.n`` pictures. Raises InvalidRequest; see `Family.prepare`.
+
+        Each call's seed is the request's seed plus the number of pictures before it, so that no two pictures share one.
+        Past the largest seed it starts again at the smallest that is not random. Seed 0 on a model where 0 means random
+        stays 0 for every call. Fields in ``native`` win over parameters; what a call says about itself is read from the
+        final body.
+        """
+        _check(request, model)
+        draft = Draft(request, model)
+        headers = draft.headers()
+        self.fill(draft)
+        unused(draft)
+        draft.merge(request.native)
+        shares = self._shares(draft)
+        seed = self._seed(draft)
+        assumed = self._assumed(draft, shares) if seed is None else None
+        calls, before = [], 0
+        for share in shares:
+            body = _copied(draft.body)
+            if self.count_path is not None and share is not None:
+                write(body, self.count_path, share)
+            first = seed if assumed is None or not before else assumed
+            if first is not None:
+                write(body, self.seed_path, following(first, before, model))
+            calls.append(self._call(draft, body, headers))
+            before += share or 1
+        return tuple(calls)
+
+    def parse(self, call: Call, payload: Mapping[str, Any], *, request_id: str | None = None) -> ImageResult:
+        """Read an HTTP 200 answer; see `Family.parse`."""
+        if not isinstance(payload, Mapping):
+            raise BadResponse("the answer is not an object", upstream_status=200, request_id=request_id)
+        return result(call, self.entries(call, payload), request_id)
+
+    def _shares(self, draft: Draft) -> list[int | None]:
+        """How many pictures each call makes; None where the body says it, or needs not."""
+        asked = draft.request.n
+        if self.count_path is None:
+            return [None] * asked
+        native = at(draft.body, self.count_path)
+        if native is not None:
+            if asked not in (1, native):
+                draft.adapt("n", f"native sets {'.'.join(self.count_path)} to something else, which is sent")
+            return [None]
+        most = draft.model.images_per_call
+        shares = [min(most, asked - start) for start in range(0, asked, most)]
+        return [share if share > 1 else None for share in shares]
+
+    def _seed(self, draft: Draft) -> int | None:
+        """The seed of the first call: from the request or, winning, from ``native``."""
+        facts, seed = draft.model.seed, draft.request.seed
+        if seed is not None:
+            if facts is None:
+                draft.ignore("seed", f"{draft.model.name} takes none")
+                return None
+            allowed = f"0 to {facts.max}"
+            if isinstance(seed, bool) or not isinstance(seed, int):
+                raise draft.wrong("seed", "a whole number is needed", allowed=allowed)
+            if not 0 <= seed <= facts.max:
+                nearest = str(min(max(seed, 0), facts.max))
+                raise draft.wrong("seed", f"{seed} is out of range", allowed=allowed, nearest=nearest)
+        native = at(draft.body, self.seed_path)
+        if native is None:
+            return seed
+        if seed is not None and native != seed:
+            draft.adapt("seed", f"native sets {'.'.join(self.seed_path)} to something else, which is sent")
+        return sent(native, draft.model)
+
+    def _assumed(self, draft: Draft, shares: Sequence[int | None]) -> int | None:
+        """The model's own fixed seed, to count from, when several calls would otherwise all use it.
+
+        They would come back as copies of each other, each billed. This changes nothing that was asked for, so it is said
+        but not refused when strict.
+        """
+        facts = draft.model.seed
+        if len(shares) == 1 or facts is None or facts.omitted is None or at(draft.body, self.seed_path) is not None:
+            return None
+        message = (
+            f"none was given, and {draft.model.name} would use {facts.omitted} for each of {len(shares)} calls: "
+            "the later calls are sent other seeds"
+        )
+        draft.warnings.append(Warning(code="adapted", parameter="seed", message=message))
+        return facts.omitted
+
+    def _call(self, draft: Draft, body: dict[str, Any], headers: Mapping[str, str]) -> Call:
+        model = draft.model
+        priced = self.priced(body, model)
+        raw = at(body, self.seed_path)
+        seed = sent(raw, model)
+        effective = seed
+        if model.seed is None or (raw is not None and seed is None) or (seed == 0 and model.seed.zero_is_random):
+            effective = None
+        elif seed is None:
+            effective = model.seed.omitted
+        return Call(
+            model=model.id,
+            family=self.name,
+            task=draft.request.task,
+            body=body,
+            headers=dict(headers),
+            images=(whole(at(body, self.count_path)) or 1) if self.count_path else 1,
+            seed=seed,
+            effective_seed=effective,
+            reproducible=effective is not None,
+            width=priced.width,
+            height=priced.height,
+            quality=priced.quality,
+            steps=priced.steps,
+            warnings=tuple(draft.warnings),
+        )
+
+
+def whole(value: Any) -> int | None:
+    """The value if it is a positive whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _check(request: ImageRequest, model: Model) -> None:
+    able = ", ".join(model.tasks)
+    if request.task not in model.tasks:
+        message = f"task: {model.id} can not do {request.task}; allowed: {able}"
+        raise InvalidRequest(message, parameter="task", allowed=able)
+    if request.task is not Task.TEXT_TO_IMAGE:
+        message = f"task: this version does not serve {request.task}; allowed: text_to_image ({model.id})"
+        raise InvalidRequest(message, parameter="task", allowed="text_to_image", nearest="text_to_image")
+    if not isinstance(request.prompt, str) or not request.prompt.strip():
+        raise InvalidRequest("prompt: a text is needed", parameter="prompt", allowed="a text that is not empty")
+    if not isinstance(request.native, Mapping):
+        raise InvalidRequest("native: an object is needed", parameter="native", allowed="an object of provider fields")
+    n = request.n
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST_IMAGES:
+        nearest = str(MOST_IMAGES) if isinstance(n, int) and n > MOST_IMAGES else "1"
+        message = f"n: {n!r:.40} is not from 1 to {MOST_IMAGES}"
+        raise InvalidRequest(message, parameter="n", allowed=f"1 to {MOST_IMAGES}", nearest=nearest)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(part) for key, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,141 @@
+"""Parameters that several families treat alike: shape of the picture, style, quality, format."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from . import sizes
+from .draft import Draft
+
+__all__ = ["file_format", "pair", "plain_quality", "ratio", "sampling", "style", "unused"]
+
+_OPENAI_STYLES = ("vivid", "natural")
+_FORMATS = ("png", "jpeg", "webp")
+_LARGEST_SIDE = 65_535
+
+
+def pair(draft: Draft) -> tuple[int, int] | None:
+    """Width and height for a model that takes pixels: the nearest it has, with a warning where that is another one.
+
+    An aspect ratio becomes the nearest size of about one megapixel; within 2 % it counts as met.
+    """
+    size, shape = _asked(draft)
+    offered = draft.facts.sizes
+    if size is not None:
+        chosen = _nearest(draft, size)
+        if chosen != size:
+            message = f"{sizes.show(size)} is not offered; the picture is {sizes.show(chosen)}"
+            draft.adapt("size", message, allowed=sizes.allowed(offered, size), nearest=sizes.show(chosen))
+        return chosen
+    if shape is None:
+        return None
+    asked = sqrt(sizes.MEGAPIXEL * shape), sqrt(sizes.MEGAPIXEL / shape)
+    chosen = _nearest(draft, asked)
+    if not sizes.same_shape(chosen[0] / chosen[1], shape):
+        message = f"{draft.request.aspect_ratio} is not offered; the picture is {sizes.show(chosen)}"
+        draft.adapt("aspect_ratio", message, allowed=sizes.allowed(offered, asked), nearest=sizes.show(chosen))
+    return chosen
+
+
+def ratio(draft: Draft) -> str | None:
+    """The aspect ratio for a model that takes ratios: the nearest it has, with a warning where the picture will differ.
+
+    Such models make about one megapixel and do not document the exact sides, so a size is met when its ratio is exactly
+    an offered one and its area within 25 % of a megapixel.
+    """
+    size, shape = _asked(draft)
+    if shape is None:
+        return None
+    offered = draft.facts.sizes.ratios
+    chosen = sizes.nearest_ratio(shape, offered)
+    exact = abs((sizes.parse_ratio(chosen) or 0) - shape) < 1e-9
+    if draft.request.aspect_ratio is None and size is not None:
+        if not exact or not sizes.about_a_megapixel(size):
+            message = f"{sizes.show(size)} can not be asked for; the picture is {chosen}, about one megapixel"
+            draft.adapt("size", message, allowed=", ".join(offered), nearest=chosen)
+    elif not exact:
+        message = f"{draft.request.aspect_ratio} is not offered; the picture is {chosen}"
+        draft.adapt("aspect_ratio", message, allowed=", ".join(offered), nearest=chosen)
+    elif size is not None and not sizes.about_a_megapixel(size):
+        draft.adapt("size", f"the picture is {chosen}, about one megapixel", allowed=", ".join(offered), nearest=chosen)
+    return chosen
+
+
+def style(draft: Draft, wire: str, *path: str) -> None:
+    """One of the model's styles. OpenAI's ``vivid`` and ``natural`` mean nothing here and are left out with a warning."""
+    value = draft.request.style
+    if isinstance(value, str) and value.strip().lower() in _OPENAI_STYLES:
+        field = draft.facts.fields.get(wire)
+        allowed = ", ".join(field.enum) if field else None
+        draft.ignore("style", f"{draft.model.name} has no counterpart of {value.strip().lower()}", allowed=allowed)
+    else:
+        draft.choice("style", value, wire, *path)
+
+
+def plain_quality(draft: Draft) -> None:
+    """Quality on a model that has one quality: ``standard`` is what it does, ``premium`` is left out with a warning."""
+    if draft.request.quality is None:
+        return
+    if draft.word("quality", draft.request.quality, ("standard", "premium")) == "premium":
+        draft.ignore("quality", f"{draft.model.name} has one quality only", allowed="standard", nearest="standard")
+
+
+def file_format(draft: Draft) -> None:
+    """The file format, where the model offers it; else its own format, with a warning."""
+    if draft.request.output_format is None:
+        return
+    asked, made = draft.request.output_format, draft.model.output_formats
+    word = asked.strip().lower() if isinstance(asked, str) else ""
+    word = "jpeg" if word == "jpg" else word
+    if word not in _FORMATS:
+        draft.word("output_format", asked, made)
+    elif word not in made:
+        message = f"{draft.model.name} makes {' or '.join(made)} only; the picture is {made[-1]}"
+        draft.ignore("output_format", message, allowed=", ".join(made), nearest=made[-1])
+    elif "output_format" in draft.facts.fields:
+        draft.put("output_format", word, "output_format")
+
+
+def sampling(draft: Draft) -> None:
+    """Steps, sampler and guidance preset, which only SDXL has."""
+    draft.number("steps", draft.request.steps, "steps")
+    draft.choice("sampler", draft.request.sampler, "sampler")
+    draft.choice("clip_guidance_preset", draft.request.clip_guidance_preset, "clip_guidance_preset")
+
+
+def unused(draft: Draft) -> None:
+    """Parameters that no model here has."""
+    request, name = draft.request, draft.model.name
+    if request.output_compression is not None:
+        draft.ignore("output_compression", f"{name} chooses its own compression")
+    if request.background is not None:
+        words = ("auto", "opaque", "transparent")
+        if draft.word("background", request.background, words) == "transparent":
+            draft.ignore("background", f"{name} makes opaque pictures only", allowed="auto, opaque", nearest="opaque")
+
+
+def _asked(draft: Draft) -> tuple[tuple[int, int] | None, float | None]:
+    """The size and the shape (width over height) that the request speaks of."""
+    size, text = draft.request.size, draft.request.aspect_ratio
+    if size is not None:
+        sides = tuple(size) if isinstance(size, (tuple, list)) else ()
+        if len(sides) != 2 or not all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in sides):
+            allowed = sizes.allowed(draft.facts.sizes)
+            raise draft.wrong("size", f"width and height from 1 to {_LARGEST_SIDE} pixels are needed", allowed=allowed)
+        size = (sides[0], sides[1])
+    shape = None
+    if text is not None:
+        shape = sizes.parse_ratio(text) if isinstance(text, str) else None
+        if shape is None:
+            raise draft.wrong("aspect_ratio", "not a ratio", allowed="width:height such as 16:9")
+        if size is not None and not sizes.same_shape(size[0] / size[1], shape):
+            message = f"{text} contradicts the size {sizes.show(size)}"
+            raise draft.wrong("aspect_ratio", message, allowed="one of size and aspect_ratio")
+    elif size is not None:
+        shape = size[0] / size[1]
+    return size, shape
+
+
+def _nearest(draft: Draft, asked: tuple[float, float]) -> tuple[int, int]:
+    offered = draft.facts.sizes
+    return sizes.fit(asked, offered) if offered.kind == "range" else sizes.nearest_pair(asked, offered.pairs)
