@@ -9,6 +9,7 @@ from typing import Any
 
 from ..providers.types import Credentials, Warning
 from .aliases import resolve_aliases
+from .dialects import in_our_words
 from .document import Document
 from .entries import AliasConfig, DeploymentConfig, Use
 from .identity import CredentialsConfig
@@ -106,7 +107,8 @@ class Config:
         dotenv: str | os.PathLike[str] | bool = False,
         secrets_dir: str | os.PathLike[str] | None = None,
     ) -> Config:
-        """Take what `read_document` read, or what a translator made of it; messages point into the original file."""
+        """Take what `read_document` read, in our words or in LiteLLM's; messages point into the original file."""
+        document, said = in_our_words(document)
         report = _lay_out(document, gather(env, dotenv=dotenv, secrets_dir=secrets_dir))
         file = validate(report)
         check_credentials(file.credentials, report)
@@ -125,7 +127,7 @@ class Config:
             lifecycle=file.lifecycle,
             telemetry=file.telemetry,
             server=file.server,
-            warnings=findings(file),
+            warnings=(*said, *findings(file)),
             source=document.filename,
         )
 

@@ -23,10 +23,10 @@ class Document:
     the reader, such as a key written twice, that shall be reported together with all others.
     """
 
-    data: Any
+    data: Any = field(repr=False)
     filename: str | None = None
-    keys: Mapping[Path, Place] = field(default_factory=dict)
-    values: Mapping[Path, Place] = field(default_factory=dict)
+    keys: Mapping[Path, Place] = field(default_factory=dict, repr=False)
+    values: Mapping[Path, Place] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
     origins: Mapping[Path, Path] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-__all__ = ["DURATION_FORMS", "SIZE_FORMS", "parse_duration", "parse_size", "spell_duration"]
+__all__ = ["DURATION_FORMS", "SIZE_FORMS", "parse_duration", "parse_size"]
 
 DURATION_FORMS = "300ms, 30s, 5m, 1h or 2d"
 SIZE_FORMS = "512KiB, 256MiB or 1GB"
@@ -49,14 +49,6 @@ def parse_size(value: object) -> int | None:
     """
     amount = _amount(value, _BYTES)
     return int(amount) if amount is not None and amount <= LARGEST else None
-
-
-def spell_duration(seconds: float) -> str:
-    """A duration as a person writes it: ``90s``, ``0.5s``, ``30m``."""
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s"
 
 
 def _amount(value: object, units: dict[str, Decimal] | dict[str, int]) -> Decimal | None:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
 
 from ..providers.types import Credentials
 from ..providers.types import Secret as Sealed
-from .durations import DURATION_FORMS, parse_duration, spell_duration
+from .durations import DURATION_FORMS, parse_duration
 from .scalars import RoleArn, Secret, SessionName, Tag, Text, Url, refusal
 from .section import Section
 
@@ -126,7 +126,7 @@ def unfit(entry: CredentialsConfig) -> Iterator[tuple[str | None, str]]:
     if not kinds and not given:
         yield (
             None,
-            "says nothing; give one of access_key_id, profile, role_arn, bearer_token, or leave it out everywhere",
+            "says nothing; give access_key_id, profile, role_arn or bearer_token (boto3's default chain needs no entry)",
         )
     elif kinds == ["access keys"]:
         for field in ("access_key_id", "secret_access_key"):
@@ -151,8 +151,7 @@ def unfit_source(entry: CredentialsConfig, source: CredentialsConfig) -> Iterato
     if source.bearer_token:
         yield "source", "names an API key, which can not assume a role"
     if source.role_arn and entry.duration and entry.duration > _CHAINED:
-        limit = spell_duration(_CHAINED)
-        yield "duration", f"must be at most {limit}: STS allows no more for a role that is assumed from a role"
+        yield "duration", "must be at most 1h: STS allows no more for a role that is assumed from a role"
 
 
 def source_cycle(name: str, sources: Mapping[str, str | None]) -> tuple[str, ...] | None:

@@ -44,17 +44,30 @@ class Report:
         self.overlay = overlay
         self.references = references
         self.problems = [*document.problems, *overlay.problems]
-        self._settled: set[Path] = set()
+        self._settled = {problem.path for problem in document.problems if self.value(problem.path) is None}
 
     def add(
-        self, path: Path, message: str, *, key: bool = False, show: bool = False, near: Collection[str] = ()
+        self,
+        path: Path,
+        message: str,
+        *,
+        key: bool = False,
+        show: bool = False,
+        near: Collection[str] = (),
+        detail: str | None = None,
     ) -> None:
-        """Note a finding. ``show`` repeats the value if that is safe; ``near`` are spellings that it may have meant."""
+        """Note a finding.
+
+        ``show`` repeats the value if that is safe; ``near`` are spellings that it may have meant. ``detail`` is a better
+        message that repeats the value itself.
+        """
         if any(here in self._settled for here in outwards(path)):
             return
         path = self._existing(path)
         value = self.value(path)
-        if show and self._showable(path):
+        if show and detail and self._showable(path):
+            message = detail
+        elif show and self._showable(path):
             message += f" (got {shown(value)})"
         elif show and path in self.references:
             message += f" (got the value of {', '.join(self.references[path])})"
@@ -128,30 +141,39 @@ def validate(report: Report) -> ConfigFile:
         except ValidationError as error:
             if not attempt:
                 _note(error, report)
-            for finding in error.errors(include_url=False, include_input=False):
-                data = _without(data, finding["loc"], whole=attempt)
+            for path in _findings(error, report):
+                data = _without(data, path, whole=attempt)
     return ConfigFile()
 
 
-def _note(error: ValidationError, report: Report) -> None:
+def _findings(error: ValidationError, report: Report) -> dict[Path, Any]:
+    """What pydantic found, by path. It counts only the right entries of a list; that it finds it empty then says nothing."""
+    found: dict[Path, Any] = {}
     for finding in error.errors(include_url=False, include_input=False):
-        path: Path = finding["loc"]
+        if finding["type"] != "too_short" or not report.value(finding["loc"]):
+            found.setdefault(finding["loc"], finding)
+    return found
+
+
+def _note(error: ValidationError, report: Report) -> None:
+    for path, finding in _findings(error, report).items():
         kind = finding["type"]
-        if kind == "too_short" and report.value(path):
-            continue  # pydantic counts only the entries that are right
         if kind == "extra_forbidden":
-            allowed = _fields(path[:-1])
-            report.settle(path, _unknown(path[-1], allowed), key=True)
+            report.settle(path, _unknown(path[-1], _fields(path[:-1])), key=True)
         elif kind == "missing":
             report.settle(path, "is missing", key=True)
         elif path[-1:] == ("[key]",):
             report.settle(path[:-1], "must have a name of printable text", key=True)
+        elif kind in _KINDS:
+            shorthand = path[:1] == ("aliases",) and kind != "tuple_type" and path[2:3] in ((), ("deployments",))
+            rule = "must be a mapping, or just the name of a deployment" if shorthand and path[1:] else _KINDS[kind]
+            report.settle(path, f"{rule} (got {kind_of(report.value(path))})")
         else:
-            context: dict[str, Any] = finding.get("ctx", {})
-            message = context.get("message") or _KINDS.get(kind) or _LENGTHS.get(kind, "can not be read")
-            if kind in _KINDS:
-                message += f" (got {kind_of(report.value(path))})"
-            report.settle(path, message, show=context.get("show", False), near=context.get("allowed", ()))
+            about: dict[str, Any] = finding.get("ctx", {})
+            message = about.get("message") or _LENGTHS.get(kind, "can not be read")
+            report.settle(
+                path, message, show=about.get("show", False), near=about.get("allowed", ()), detail=about.get("detail")
+            )
 
 
 def _unknown(key: object, allowed: Collection[str]) -> str:

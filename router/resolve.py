@@ -42,6 +42,8 @@ def check_credentials(entries: Mapping[str, CredentialsConfig], report: Report) 
         if entry.source not in report.names("credentials"):
             missing(report, (*path, "source"), "credentials", report.names("credentials"))
         elif cycle := source_cycle(name, sources):
+            if name != min(cycle, key=tuple(sources).index):
+                continue  # told at the first name of the circle
             report.add((*path, "source"), f"goes in a circle: {' -> '.join(cycle)}")
         elif source := entries.get(entry.source):
             for field, message in unfit_source(entry, source):
@@ -94,10 +96,9 @@ def _check_regions(entry: DeploymentEntry, path: Path, report: Report) -> None:
 def _check_model(entry: DeploymentEntry, path: Path, report: Report) -> None:
     """Model, profile and region agree with each other."""
     model = ModelRef.parse(entry.model)
-    profile = entry.inference_profile
     refs = {"model": model}
-    if profile and profile.startswith("arn:"):
-        refs["inference_profile"] = ModelRef.parse(profile)
+    if entry.inference_profile:
+        refs["inference_profile"] = ModelRef.parse(entry.inference_profile)
     for field, ref in refs.items():
         if ref.region and entry.regions:
             report.add(

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from ..providers.bedrock.ids import ModelRef, check_region
+from ..providers.bedrock.ids import Kind, ModelRef, check_region
 from ..providers.errors import InvalidRequest
 from .durations import DURATION_FORMS, SIZE_FORMS, parse_duration, parse_size
 
@@ -59,9 +59,15 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _URL = re.compile(r"https?://[^\s\x00-\x1f]+", re.IGNORECASE)
 
 
-def refusal(message: str, *, allowed: Collection[str] = (), show: bool = True) -> PydanticCustomError:
-    """The error for a bad value. ``message`` says what is allowed and must not repeat the value."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "allowed": tuple(allowed), "show": show})
+def refusal(
+    message: str, *, allowed: Collection[str] = (), show: bool = True, detail: str | None = None
+) -> PydanticCustomError:
+    """The error for a bad value.
+
+    ``message`` says what is allowed and must not repeat the value; ``detail`` says more and may, where it can be shown.
+    """
+    about = {"message": message, "allowed": tuple(allowed), "show": show, "detail": detail}
+    return PydanticCustomError("refused", "{message}", about)
 
 
 def _or_reference(schema: dict[str, Any]) -> WithJsonSchema:
@@ -80,7 +86,9 @@ def _text(what: str = "text", *, pattern: str | None = None, show: bool = True) 
             raise refusal(f"must be {what}{quotes}", show=show)
         if not value.strip():
             raise refusal(f"must be {what}, not empty", show=False)
-        if _CONTROL.search(value) or (shape and not shape.fullmatch(value)):
+        if _CONTROL.search(value):
+            raise refusal(f"must be {what}, without line breaks and control characters", show=False)
+        if shape and not shape.fullmatch(value):
             raise refusal(f"must be {what}", show=show)
         return value
 
@@ -201,21 +209,19 @@ def _model(value: object) -> object:
         rule = (
             "must be a model id such as stability.stable-image-core-v1:1, a profile id such as us.{model id}, or an ARN"
         )
-        raise refusal(rule, allowed=near) from None
+        detail = error.message.removeprefix("model: ") if str(value).startswith("arn:") else None
+        raise refusal(rule, allowed=near, detail=detail) from None
     return value
 
 
 def _profile(value: object) -> object:
-    rule = "must be the id or ARN of an inference profile"
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,2047}", value):
-        raise refusal(rule)
-    if value.startswith("arn:"):
-        try:
-            kind = ModelRef.parse(value).kind
-        except InvalidRequest:
-            raise refusal(f"{rule}: arn:aws:bedrock:REGION:ACCOUNT:application-inference-profile/ID") from None
-        if not kind.endswith("inference-profile"):
-            raise refusal(f"{rule}; the ARN of a {kind} belongs under 'model'")
+    rule = "must be the id (us.{model id}) or the ARN of an inference profile"
+    try:
+        kind = ModelRef.parse(value if isinstance(value, str) else "").kind
+    except InvalidRequest:
+        raise refusal(rule) from None
+    if kind not in (Kind.SYSTEM_PROFILE, Kind.APPLICATION_PROFILE):
+        raise refusal(f"{rule}; a {kind} belongs under 'model'")
     return value
 
 

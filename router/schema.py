@@ -269,9 +269,14 @@ class ConfigFile(Section):
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the file, for editors and other checkers. Holds no example of a secret."""
     schema = ConfigFile.model_json_schema()
-    for section in schema["properties"].values():
-        reference = {key: section.pop(key) for key in tuple(section) if key in ("$ref", "type", "additionalProperties")}
-        section["anyOf"] = [reference, {"type": "null"}]
+    for name, section in schema["properties"].items():
+        section.pop("default", None)
+        section.pop("title", None)
+        # Every section may be empty; and pydantic leaves out a description that its model has, too.
+        schema["properties"][name] = {
+            "anyOf": [{key: value for key, value in section.items() if key != "description"}, {"type": "null"}],
+            "description": ConfigFile.model_fields[name].description,
+        }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -60,7 +60,7 @@ def gather(
 class Substitution:
     """What came out: the data, which variables each value was made of, and what is wrong."""
 
-    data: Any = None
+    data: Any = field(default=None, repr=False)
     references: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     problems: list[tuple[Path, str]] = field(default_factory=list)
 
@@ -106,8 +106,8 @@ def _text(text: str, path: Path, variables: Variables, result: Substitution) -> 
         if groups.get("or") and not value:
             return groups["default"] or ""
         if value is None:
-            unset = f"needs the environment variable {name}, which is not set{hint(name, variables.values)}"
-            result.problems.append((path, f"{unset}; or write ${{{name}:-default}}"))
+            unset = f"needs the environment variable {name}, which is not set; set it, or write ${{{name}:-default}}"
+            result.problems.append((path, unset + hint(name, variables.values)))
         return value or ""
 
     whole = _LITELLM.fullmatch(text)
@@ -144,7 +144,8 @@ def _secrets(folder: str) -> dict[str, str]:
                 raise config_error([Problem(message="is larger than 64 KiB", source=str(entry))])
             found[entry.name] = content.decode("utf-8").strip()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "must hold UTF-8 text files"
+        strerror = getattr(error, "strerror", None)
+        reason = strerror.lower() if strerror else "must hold UTF-8 text files"
         source = getattr(error, "filename", None) or folder
-        raise config_error([Problem(message=f"can not be read: {reason.lower()}", source=str(source))]) from None
+        raise config_error([Problem(message=f"can not be read: {reason}", source=str(source))]) from None
     return found
