@@ -164,7 +164,7 @@ def test_botocore_agrees_on_the_canonical_request() -> None:
         ),
         (lambda: signed(secret="other"), 403, "InvalidSignatureException", "does not match the signature you provided"),
         (
-            signed(key_id="NOBODY"),
+            lambda: signed(key_id="NOBODY"),
             403,
             "UnrecognizedClientException",
             "security token included in the request is invalid",
