@@ -8,7 +8,6 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from lascaux.providers.bedrock.ids import (
     Kind,
     ModelRef,

@@ -159,6 +159,24 @@ def test_a_role_is_renewed_before_it_expires(moto: str, roles: list[Any]) -> Non
     assert [made.access_key_id for made in roles] == [first.access_key, second.access_key]
 
 
+def test_a_renewal_that_fails_early_does_no_harm(moto: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Fourteen minutes before the end a failing STS is a warning, once in five seconds, and the old keys go on."""
+    now = [time.time()]
+    ticks = [0.0]
+    keyring = Keyring(clock=lambda: ticks[0], wall=lambda: now[0])
+    token = Path(os.environ["AWS_CONFIG_FILE"]).with_name("token")
+    token.write_text(IDENTITY)
+    spec = Credentials(name="irsa", role_arn=ROLE, web_identity_token_file=str(token), sts_endpoint=moto)
+    first = keys(keyring, spec)
+    now[0] += 3600 - 14 * 60
+    token.unlink()
+    assert [keys(keyring, spec) for _ in range(3)] == [first] * 3
+    assert caplog.text.count("the keys in use still serve, but could not be renewed: credentials 'irsa'") == 1
+    token.write_text(IDENTITY)
+    ticks[0] = 5.0
+    assert keys(keyring, spec) != first
+
+
 def test_keys_that_come_expired_are_refused(moto: str) -> None:
     """On a machine whose clock is wrong the reason is named."""
     keyring = Keyring(wall=lambda: time.time() + 7200)
@@ -274,6 +292,13 @@ def test_an_sts_that_is_not_there() -> None:
     with pytest.raises(ConnectionFailed) as caught:
         keys(Keyring(), role(f"http://127.0.0.1:{port}"))
     assert str(caught.value).startswith(f"credentials 'prod': http://127.0.0.1:{port}/ could not be reached")
+
+
+def test_an_answer_that_is_not_from_sts() -> None:
+    """Something else at the endpoint of STS is a passing trouble; what it said is not repeated."""
+    with Emulator(canvas="fast") as emulator, pytest.raises(Unavailable) as caught:
+        keys(Keyring(), role(emulator.url))
+    assert str(caught.value) == "credentials 'prod': STS gave an answer that can not be read"
 
 
 def test_web_identity_from_a_file(moto: str, roles: list[Any], tmp_path: Path) -> None:

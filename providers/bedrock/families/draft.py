@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,11 +11,15 @@ import orjson
 
 from ...catalog import Field, Model, TaskFacts
 from ...errors import InvalidRequest
+from ...param_values import named
 from ...types import ImageRequest, Warning
+from . import dialects
 
 __all__ = ["Draft", "at", "write"]
 
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,2048}")
+_ALIKE = 0.55
+"""How alike two words must be for one to be offered in the other's place: "photo" and "photographic" are, by 0.59."""
 
 
 class Draft:
@@ -31,13 +35,16 @@ class Draft:
         self.facts: TaskFacts = model.tasks[request.task]
         self.body: dict[str, Any] = {}
         self.warnings: list[Warning] = []
-        self._placed: list[tuple[str, tuple[str, ...], Any]] = []
+        self._placed: list[tuple[str, tuple[str, ...], Callable[[Any], bool]]] = []
 
-    def put(self, parameter: str | None, value: Any, *path: str) -> None:
-        """Write ``value`` at ``path``. ``parameter`` is what the caller called it, None when it is our own default."""
+    def put(self, parameter: str | None, value: Any, *path: str, says: Callable[[Any], bool] | None = None) -> None:
+        """Write ``value`` at ``path``. ``parameter`` is what the caller called it, None when it is our own default.
+
+        ``says`` tells whether another value there means the parameter too; without it only an equal one does.
+        """
         write(self.body, path, value)
         if parameter is not None:
-            self._placed.append((parameter, path, value))
+            self._placed.append((parameter, path, says or (lambda found: bool(found == value))))
 
     def adapt(self, parameter: str, message: str, *, allowed: str | None = None, nearest: str | None = None) -> None:
         """Say that a parameter is honoured in another way; refuse when strict."""
@@ -110,7 +117,7 @@ class Draft:
         key = _key(value) if isinstance(value, str) else ""
         if key in by_key:
             return by_key[key]
-        near = get_close_matches(key, by_key, n=1, cutoff=0.4)
+        near = get_close_matches(key, by_key, n=1, cutoff=_ALIKE)
         shown = value if isinstance(value, str) and len(value) <= 60 else "this"
         raise self.wrong(
             parameter, f"{shown!r} is not known", allowed=", ".join(words), nearest=by_key[near[0]] if near else None
@@ -141,7 +148,8 @@ class Draft:
     def merge(self, native: Mapping[str, Any]) -> None:
         """Lay the caller's native fields over the body, deeply: they win, and nothing beside them is lost.
 
-        Where they contradict a parameter that was given too, that is said.
+        Where they contradict a parameter that was given too, that is said. Fields that only other families' bodies have
+        are refused: they were written for another model, and this one would answer with an error.
         """
         if not native:
             return
@@ -149,13 +157,24 @@ class Draft:
             orjson.dumps(native, default=_plain)
         except TypeError:
             raise self.wrong("native", "this can not be written as JSON") from None
-        for key, ours in self.body.items():
-            if isinstance(ours, dict) and not isinstance(native.get(key, {}), Mapping):
-                raise self.wrong("native", f"{key} must be an object")
+        own = dialects.fields(self.model)
+        for key, value in native.items():
+            self._owned(own, key, value)
         self.body = _merged(self.body, native)
-        for parameter, path, value in self._placed:
-            if at(self.body, path) != value:
+        for parameter, path, says in self._placed:
+            if not says(at(self.body, path)):
                 self.adapt(parameter, f"native sets {'.'.join(path)} to something else, which is sent")
+
+    def _owned(self, own: Mapping[str, bool], key: str, value: Any) -> None:
+        """Check that a native field can stand in a body of this family, as far as the catalogue tells."""
+        if key in own:
+            if own[key] and not isinstance(value, Mapping):
+                raise self.wrong("native", f"{key} must be an object")
+        elif owners := dialects.owners(key):
+            inner = next(iter(value), None) if isinstance(value, Mapping) else None
+            path = named(f"{key}.{inner}" if inner is not None else key)
+            message = f"a field of {owners} bodies, which {self.model.family} bodies do not have"
+            raise self.wrong(path, message, allowed=", ".join(dialects.top(self.facts)))
 
 
 def at(body: Any, path: tuple[str, ...]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...catalog import Model
@@ -28,13 +28,14 @@ class Sdxl(Generation):
     def fill(self, draft: Draft) -> None:
         """Write every parameter but ``n`` and ``seed`` into the body."""
         request, model = draft.request, draft.model
-        prompts: list[dict[str, Any]] = [{"text": draft.text("prompt", request.prompt, model.prompt_max)}]
+        prompt = draft.text("prompt", request.prompt, model.prompt_max)
+        prompts: list[dict[str, Any]] = [{"text": prompt}]
         negative = draft.text("negative_prompt", request.negative_prompt, model.negative_prompt_max)
         if negative:
             prompts[0]["weight"] = 1
             prompts.append({"text": negative, "weight": -1})
-            draft.put("negative_prompt", prompts, "text_prompts")
-        draft.put("prompt", prompts, "text_prompts")
+            draft.put("negative_prompt", prompts, "text_prompts", says=_weighs(negative, -1))
+        draft.put("prompt", prompts, "text_prompts", says=_weighs(prompt, 1))
         size = shared.pair(draft)
         if size is not None:
             given = "size" if request.size else "aspect_ratio"
@@ -65,6 +66,17 @@ class Sdxl(Generation):
         if not found and outcome != "success":
             return [Entry(fault="failed", message=f"the model answered {shortened(outcome)!r}")]
         return found
+
+
+def _weighs(text: str | None, sign: int) -> Callable[[Any], bool]:
+    """Tells whether a list of prompts holds this text with a weight of this sign."""
+
+    def says(entries: Any) -> bool:
+        known = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, (list, tuple)) else []
+        weights = [entry.get("weight", 1) for entry in known if entry.get("text") == text]
+        return any(isinstance(weight, (int, float)) and weight * sign > 0 for weight in weights)
+
+    return says
 
 
 def _entry(call: Call, artifact: Any) -> Entry:

@@ -1,0 +1,260 @@
+"""Connections to one endpoint: dialled by urllib3, used for one exchange at a time, kept while idle.
+
+An exchange happens at most once. A connection that went stale while idle is noticed before anything is written to it; once
+a byte of the request has been written, nothing is ever sent again: whatever goes wrong then is reported, not repeated.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead, LineTooLong
+from typing import Any, cast
+
+from urllib3.util.wait import wait_for_read
+
+from ..errors import AttemptTimeout, BadResponse, ConnectionBroken
+from .keys import Sealed
+
+__all__ = ["Connections", "Line", "Reply"]
+
+MAX_IDLE = 300.0
+"""Seconds. NAT gateways and VPC endpoints forget idle connections after 350."""
+MAX_ANSWER = 256 * 1024 * 1024
+_PIECE = 256 * 1024
+_BUFFER = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer as it came. ``headers`` have lower-case names; ``body`` is cut short if not ``complete``.
+
+    Its contents do not print: it holds megabytes, and may echo what it was asked with.
+    """
+
+    status: int
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    complete: bool
+
+
+class Line:
+    """One open connection. ``owner`` is urllib3's object, which has to live as long as its socket."""
+
+    __slots__ = ("idle_since", "owner", "process", "sock")
+
+    def __init__(self, sock: Any, owner: Any) -> None:
+        self.sock = sock
+        self.owner = owner
+        self.idle_since = 0.0
+        self.process = os.getpid()
+
+    def is_fresh(self, now: float) -> bool:
+        """Still ours, not idle for long, and nothing to read: an end of file, or bytes that nobody asked for."""
+        if self.process != os.getpid() or now - self.idle_since > MAX_IDLE:
+            return False
+        return not wait_for_read(self.sock, timeout=0.0)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()
+        self.owner.close()
+
+
+class Connections:
+    """All connections to one endpoint. Thread-safe.
+
+    There is no limit on those in use, for whoever calls has one already; ``size`` limits those kept while idle. ``dial``
+    opens one within so many seconds, or raises ConnectionFailed.
+    """
+
+    def __init__(self, name: str, dial: Callable[[float], Line], *, size: int, clock: Callable[[], float]) -> None:
+        self.name = name
+        self._dial = dial
+        self._size = size
+        self._clock = clock
+        self._idle: deque[Line] = deque()
+        self._lock = threading.Lock()
+        self._closed = False
+        weakref.finalize(self, _close_all, self._idle)
+
+    def exchange(self, head: Sealed, body: bytes, *, deadline: float, connect_timeout: float) -> Reply:
+        """Send one request and read its answer, all before ``deadline`` (on the clock given).
+
+        Raises ConnectionFailed (nothing sent), AttemptTimeout, ConnectionBroken, BadResponse.
+        """
+        line = self._take() or self._dial(min(connect_timeout, self._left(deadline, sent=False)))
+        keep = False
+        try:
+            reply, keep = self._talk(line, head, body, deadline)
+        finally:
+            if keep:
+                self._give_back(line)
+            else:
+                line.close()
+        return reply
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        with self._lock:
+            self._closed = True
+        _close_all(self._idle)
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for work."""
+        return len(self._idle)
+
+    def _take(self) -> Line | None:
+        """The connection that was used last, if it is still good. Stale ones on the way are closed."""
+        while True:
+            try:
+                line = self._idle.pop()
+            except IndexError:
+                return None
+            if line.is_fresh(self._clock()):
+                return line
+            line.close()
+
+    def _give_back(self, line: Line) -> None:
+        line.idle_since = self._clock()
+        stale = []
+        with self._lock:
+            if self._closed:
+                stale.append(line)
+            else:
+                self._idle.append(line)
+                while self._idle and (
+                    len(self._idle) > self._size or line.idle_since - self._idle[0].idle_since > MAX_IDLE
+                ):
+                    stale.append(self._idle.popleft())
+        for old in stale:
+            old.close()
+
+    def _talk(self, line: Line, head: Sealed, body: bytes, deadline: float) -> tuple[Reply, bool]:
+        cut = self._write(line, head, body, deadline)
+        response = HTTPResponse(cast(Any, _Bounded(line.sock, self._clock, deadline)), method="POST")
+        try:
+            response.begin()
+            reply, keep = _read(response)
+            return reply, keep and cut is None
+        except TimeoutError:
+            raise self._timeout(sent=cut is None) from None
+        except LineTooLong:
+            raise BadResponse(f"{self.name} answered with an endless header line") from None
+        except (HTTPException, OSError) as error:
+            if cut is not None:
+                raise self._broken(cut, sent=False) from None
+            if isinstance(error, BadStatusLine) and not isinstance(error, ConnectionError):
+                raise BadResponse(f"{self.name} did not answer in HTTP") from None
+            raise self._broken(error, sent=True) from None
+        finally:
+            response.close()
+
+    def _write(self, line: Line, head: Sealed, body: bytes, deadline: float) -> OSError | None:
+        """Send the request. A connection cut on the way is returned: the server may have said why before it hung up."""
+        pieces: list[Any] = [Sealed(head + body)] if len(body) < _BUFFER else [head]
+        if len(body) >= _BUFFER:
+            view = memoryview(body)
+            pieces.extend(view[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+        for piece in pieces:
+            try:
+                line.sock.settimeout(self._left(deadline, sent=False))
+                line.sock.sendall(piece)
+            except TimeoutError:
+                raise self._timeout(sent=False) from None
+            except OSError as error:
+                return error
+        return None
+
+    def _left(self, deadline: float, *, sent: bool) -> float:
+        left = deadline - self._clock()
+        if left <= 0:
+            raise self._timeout(sent=sent)
+        return left
+
+    def _timeout(self, *, sent: bool) -> AttemptTimeout:
+        what = "no complete answer from" if sent else "no time left to send the request to"
+        return AttemptTimeout(f"{what} {self.name} within the attempt timeout", may_be_billed=sent)
+
+    def _broken(self, error: BaseException, *, sent: bool) -> ConnectionBroken:
+        """The request counts as sent once all of it has been handed to the socket; before that no picture can be made."""
+        when = "before its answer was complete" if sent else "while the request was being sent"
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return ConnectionBroken(f"{self.name} broke the connection {when} ({why})", may_be_billed=sent)
+
+
+def _read(response: HTTPResponse) -> tuple[Reply, bool]:
+    """The whole answer, and whether the connection may be used again."""
+    promised = response.length
+    if promised is not None and promised > MAX_ANSWER:
+        raise BadResponse(f"the answer has {promised} bytes, more than {MAX_ANSWER}")
+    complete = True
+    buffered = cast(_Buffered, response.fp)
+    try:
+        body = response.read() if promised is not None else response.read(MAX_ANSWER + 1)
+    except IncompleteRead as error:
+        body, complete = error.partial, False
+    if len(body) > MAX_ANSWER:
+        raise BadResponse(f"the answer has more than {MAX_ANSWER} bytes")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    keep = complete and response.isclosed() and not response.will_close and not buffered.leftover
+    return Reply(status=response.status, headers=headers, body=body, complete=complete), keep
+
+
+class _Bounded:
+    """A socket for http.client to read from, until a deadline."""
+
+    def __init__(self, sock: Any, clock: Callable[[], float], deadline: float) -> None:
+        self._reader = _Reader(sock, clock, deadline)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return _Buffered(self._reader, _BUFFER)
+
+
+class _Reader(io.RawIOBase):
+    """Each read gets the time that is left, so that an answer in drops ends in time as well."""
+
+    def __init__(self, sock: Any, clock: Callable[[], float], deadline: float) -> None:
+        self._sock = sock
+        self._clock = clock
+        self._deadline = deadline
+        self.stopped = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.stopped:
+            return None
+        left = self._deadline - self._clock()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return int(self._sock.recv_into(buffer))
+
+
+class _Buffered(io.BufferedReader):
+    """Knows, once closed, whether more came than the answer announced: such a connection must not be used again."""
+
+    leftover = False
+
+    def close(self) -> None:
+        if not self.closed:
+            cast(_Reader, self.raw).stopped = True
+            self.leftover = bool(self.peek(1))
+        super().close()
+
+
+def _close_all(lines: deque[Line]) -> None:
+    while True:
+        try:
+            line = lines.pop()
+        except IndexError:
+            return
+        line.close()

@@ -1,0 +1,64 @@
+"""Bedrock as a provider: family for the body, transport for the exchange, family for the pictures."""
+
+from __future__ import annotations
+
+from ..catalog import Catalog, Model
+from ..errors import BadResponse, ContentFiltered, InvalidRequest, LascauxError, ProviderError, Rejected
+from ..types import Call, ImageRequest, ImageResult, Target
+from .families import family_for
+from .transport import Answer, Transport
+
+__all__ = ["Bedrock"]
+
+
+class Bedrock:
+    """The `Provider` for Amazon Bedrock. Thread-safe; opens connections when first used.
+
+    ``transport`` is closed with it, also when it was given.
+    """
+
+    def __init__(self, *, catalog: Catalog | None = None, transport: Transport | None = None) -> None:
+        self._catalog = catalog or Catalog.load()
+        self._transport = transport or Transport()
+
+    def prepare(self, request: ImageRequest, target: Target) -> tuple[Call, ...]:
+        """The upstream calls for a request. Pure. Raises InvalidRequest when the target's model can not do it."""
+        model = self._model(target.model)
+        return family_for(model).prepare(request, model)
+
+    def send(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
+        """One HTTP exchange, within ``timeout`` seconds, and the pictures in its answer. Raises `LascauxError`."""
+        family = family_for(self._model(call.model))
+        answer = self._transport.send(target, call.body, headers=call.headers, timeout=timeout)
+        try:
+            return family.parse(call, answer.payload, request_id=answer.request_id)
+        except LascauxError as error:
+            _trace(error, answer)
+            raise
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            # A payload of another shape than the family's documents promise.
+            message = f"the answer of {call.model} is not what its documentation promises ({type(error).__name__})"
+            raise BadResponse(message, request_id=answer.request_id, upstream_status=200) from None
+
+    def close(self) -> None:
+        """Close connections that are not in use."""
+        self._transport.close()
+
+    def _model(self, model_id: str) -> Model:
+        model = self._catalog.find(model_id)
+        if model is None:
+            near = next(iter(self._catalog.suggest(model_id)), None)
+            hint = f"; did you mean {near}?" if near else ""
+            raise InvalidRequest(
+                f"model: {model_id!r} is not an image model of Bedrock that is known here{hint}",
+                parameter="model",
+                nearest=near,
+            )
+        return model
+
+
+def _trace(error: LascauxError, answer: Answer) -> None:
+    """Put the request id on an error that a family found inside a 200."""
+    if isinstance(error, ProviderError | ContentFiltered | Rejected):
+        error.request_id = error.request_id or answer.request_id
+        error.upstream_status = error.upstream_status or 200

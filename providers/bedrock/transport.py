@@ -1,0 +1,224 @@
+"""One signed HTTP exchange with Bedrock per call. With its parts (`connections`, `dialling`) the only code that talks to it.
+
+Nothing is retried here: a call that is sent again may be billed again, so that is the router's to decide.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ... import __version__
+from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, CredentialsError, InvalidRequest
+from ..types import Credentials, Target
+from .connections import Connections, Reply
+from .credentials import Keyring
+from .dialling import dialler
+from .endpoints import Endpoint, ca_bundle, endpoint_for, is_loopback
+from .faults import clean, fault, request_id_of
+from .ids import encode
+from .keys import Proof, Sealed, Token
+from .sigv4 import sign
+from .spec import SpecKind, kind_of, secrets_of
+
+__all__ = ["MAX_BODY", "Answer", "Transport", "encode_body"]
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 25_000_000
+"""Bytes; InvokeModel takes no more (service model of bedrock-runtime in botocore 1.44.5)."""
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+_HEADER_VALUE = re.compile(r"[\t -~]*")
+_OURS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "authorization", "x-amz-security-token"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The JSON object of an HTTP 200 answer, and the id under which AWS knows the request."""
+
+    payload: dict[str, Any]
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    """A resolved endpoint with its connections."""
+
+    endpoint: Endpoint
+    connections: Connections
+    forwarded: bool
+
+
+class Transport:
+    """Sends bodies to models. Thread-safe; one per process is enough.
+
+    ``connect_timeout`` is in seconds. ``max_idle`` connections are kept per endpoint; there is no limit on those in use.
+    ``clock`` is monotonic, ``wall`` Unix time; ``env`` is read for endpoints, CA bundle and region-free settings.
+    """
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring | None = None,
+        connect_timeout: float = 5.0,
+        max_idle: int = 64,
+        env: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._keyring = keyring or Keyring(env=env, clock=clock, wall=wall)
+        self._connect_timeout = connect_timeout
+        self._max_idle = max_idle
+        self._env = env
+        self._clock = clock
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._routes: dict[tuple[Any, ...], _Route] = {}
+        self._connections: dict[tuple[Endpoint, bool | str], tuple[Connections, bool]] = {}
+
+    def send(self, target: Target, body: Mapping[str, Any], *, headers: Mapping[str, str], timeout: float) -> Answer:
+        """POST ``body`` to the target's model, once, and read the JSON object that comes back.
+
+        ``timeout`` bounds the whole attempt in seconds: connecting, sending, waiting, reading. Raises `LascauxError`; what
+        AWS answered carries its request id.
+        """
+        deadline = self._clock() + timeout
+        data = encode_body(body)
+        route = self._route(target)
+        proof = self._keyring.proof(target.credentials, target.region)
+        head = self._head(target, route, headers, data, proof)
+        if self._clock() >= deadline:
+            raise AttemptTimeout("no time left to send the request after getting credentials", may_be_billed=False)
+        started = self._clock()
+        reply = route.connections.exchange(head, data, deadline=deadline, connect_timeout=self._connect_timeout)
+        log.debug(
+            "%s %s: HTTP %d, %d bytes, request id %s, %.3f s",
+            route.endpoint.url,
+            target.model_id,
+            reply.status,
+            len(reply.body),
+            request_id_of(reply.headers),
+            self._clock() - started,
+        )
+        return self._answer(reply, target.credentials, proof)
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        with self._lock:
+            pools = [connections for connections, _ in self._connections.values()]
+        for connections in pools:
+            connections.close()
+
+    def _answer(self, reply: Reply, spec: Credentials, proof: Proof) -> Answer:
+        request_id = request_id_of(reply.headers)
+        if reply.status != 200:
+            secrets = (*secrets_of(spec), *proof.secrets)
+            error = fault(reply.status, reply.headers, reply.body, secrets=secrets, now=self._wall())
+            del secrets
+            raise error
+        facts: dict[str, Any] = {"upstream_status": 200, "request_id": request_id}
+        if not reply.complete:
+            raise ConnectionBroken(f"the answer ended after {len(reply.body)} bytes, before it was complete", **facts)
+        try:
+            payload = orjson.loads(reply.body)
+        except orjson.JSONDecodeError:
+            kind = clean(reply.headers.get("content-type", "no content type"))[:100]
+            raise BadResponse(f"the answer is not JSON ({kind}, {len(reply.body)} bytes)", **facts) from None
+        if not isinstance(payload, dict):
+            raise BadResponse(f"the answer is JSON, but not an object ({type(payload).__name__})", **facts)
+        return Answer(payload=payload, request_id=request_id)
+
+    def _head(self, target: Target, route: _Route, headers: Mapping[str, str], data: bytes, proof: Proof) -> Sealed:
+        """Request line and headers, signed."""
+        endpoint = route.endpoint
+        path = f"{endpoint.path}/model/{encode(target.model_id)}/invoke"
+        sent = {
+            "host": endpoint.authority,
+            "accept": "application/json",
+            "content-type": "application/json",
+            **_checked(headers),
+        }
+        if isinstance(proof, Token):
+            if endpoint.scheme != "https" and not is_loopback(endpoint.host):
+                raise CredentialsError(
+                    f"credentials {target.credentials.name!r}: a bearer token is not sent over plain http to "
+                    f"{endpoint.host}; use https",
+                    code="bearer_over_http",
+                )
+            sent["authorization"] = f"Bearer {proof.value}"
+        else:
+            sent |= sign(proof, path=path, headers=sent, body=data, region=target.region, now=self._wall())
+        sent["user-agent"] = f"lascaux/{__version__}"
+        sent["content-length"] = str(len(data))
+        where = f"{endpoint.scheme}://{endpoint.authority}{path}" if route.forwarded else path
+        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        return Sealed(f"POST {where} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
+
+    def _route(self, target: Target) -> _Route:
+        """Endpoint and connections of a target, resolved once. The profile counts only where its settings do."""
+        spec = target.credentials
+        with_profile = kind_of(spec) in (SpecKind.DEFAULT, SpecKind.PROFILE)
+        key = (
+            target.region,
+            target.endpoint_url,
+            target.use_fips,
+            target.use_dualstack,
+            target.verify,
+            (spec.profile,) if with_profile else None,
+        )
+        route = self._routes.get(key)
+        if route is None:
+            route = self._resolve(target)
+            with self._lock:
+                route = self._routes.setdefault(key, route)
+        return route
+
+    def _resolve(self, target: Target) -> _Route:
+        plain = target.endpoint_url is not None and target.endpoint_url.startswith("http://")
+        settings = {} if plain else self._keyring.settings(target.credentials)
+        endpoint = endpoint_for(target, env=self._env, settings=settings)
+        verify = ca_bundle(target, env=self._env, settings=settings)
+        with self._lock:
+            found = self._connections.get((endpoint, verify))
+            if found is None:
+                dial, forwarded = dialler(endpoint, verify)
+                name = f"{endpoint.host}:{endpoint.port}"
+                found = Connections(name, dial, size=self._max_idle, clock=self._clock), forwarded
+                self._connections[endpoint, verify] = found
+        return _Route(endpoint=endpoint, connections=found[0], forwarded=found[1])
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """The body as JSON. Raises InvalidRequest if it can not be written, or is larger than Bedrock accepts."""
+    try:
+        data = orjson.dumps(body if isinstance(body, dict) else dict(body))
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"the request can not be written as JSON: {error}", parameter="body") from None
+    if len(data) > MAX_BODY:
+        raise InvalidRequest(
+            f"the request body has {len(data):,} bytes, Bedrock takes at most {MAX_BODY:,}; send smaller pictures",
+            parameter="body",
+            allowed=f"at most {MAX_BODY} bytes",
+        )
+    return data
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    """A call's own headers, none of which may break out of its line or take the place of ours."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
+            raise InvalidRequest(f"header {name[:80]!r} can not be set", parameter="headers")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise InvalidRequest(f"header {name}: its value has characters that a header can not hold", parameter=name)
+    return {name.lower(): value for name, value in headers.items()}
