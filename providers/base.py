@@ -42,6 +42,10 @@ class Provider(Protocol):
         """Make exactly one HTTP exchange, within ``timeout`` seconds. Raises `LascauxError`."""
         ...
 
+    def address(self, target: Target) -> tuple[str, int] | None:
+        """Host and port that a call to ``target`` goes to, for telemetry; None if that is not known."""
+        ...
+
     def close(self) -> None:
         """Give back connections."""
         ...

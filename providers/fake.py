@@ -83,6 +83,10 @@ class FakeProvider:
             raise outcome
         return outcome if isinstance(outcome, ImageResult) else outcome(target, call)
 
+    def address(self, target: Target) -> tuple[str, int] | None:
+        """Nowhere."""
+        return None
+
     def close(self) -> None:
         """Remember that it was closed."""
         self._closed = True

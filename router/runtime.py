@@ -99,6 +99,7 @@ class Run:
     def exchange(self, send: Send) -> tuple[ImageResult, Cost]:
         """Perform one upstream call, in the thread that calls this, under its own span."""
         target, call = send.target, send.call
+        host, port = self.runtime.provider.address(target) or (None, None)
         with self.span.attempt(
             send.ordinal,
             alias=send.alias,
@@ -111,6 +112,8 @@ class Run:
             images=call.images,
             size=(call.width, call.height) if call.width and call.height else None,
             quality=call.quality,
+            server_address=host,
+            server_port=port,
         ) as span:
             try:
                 result = self.runtime.provider.send(target, call, timeout=send.timeout)

@@ -54,6 +54,9 @@ class ScriptedProvider:
     def send(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
         raise AssertionError("the world performs the sending")
 
+    def address(self, target: Target) -> tuple[str, int] | None:
+        return None
+
     def close(self) -> None:
         """Nothing to give back."""
 

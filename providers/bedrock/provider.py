@@ -40,6 +40,10 @@ class Bedrock:
             message = f"the answer of {call.model} is not what its documentation promises ({type(error).__name__})"
             raise BadResponse(message, request_id=answer.request_id, upstream_status=200) from None
 
+    def address(self, target: Target) -> tuple[str, int] | None:
+        """Host and port of the target's endpoint; None if it can not be resolved (sending then says why)."""
+        return self._transport.address(target)
+
     def close(self) -> None:
         """Close connections that are not in use."""
         self._transport.close()

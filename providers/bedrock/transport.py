@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from ... import __version__
-from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, CredentialsError, InvalidRequest
+from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, CredentialsError, InvalidRequest, LascauxError
 from ..types import Credentials, Target
 from .connections import Connections, Reply
 from .credentials import Keyring
@@ -112,6 +112,14 @@ class Transport:
             self._clock() - started,
         )
         return self._answer(reply, target.credentials, proof)
+
+    def address(self, target: Target) -> tuple[str, int] | None:
+        """Host and port that ``target`` is called at; None if its endpoint can not be resolved."""
+        try:
+            endpoint = self._route(target).endpoint
+        except LascauxError:
+            return None
+        return endpoint.host, endpoint.port
 
     def close(self) -> None:
         """Close all connections that are not in use."""
