@@ -1,4 +1,4 @@
-"""Provider fields that pass through: checked to be JSON, merged, and compared with what else was asked."""
+"""Provider fields: checked to be JSON, merged, read as parameters where every model knows them, else passed through."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .errors import InvalidRequest
 from .param_values import named, sendable, shown
 from .types import Task
 
-__all__ = ["CONTAINERS", "NATIVE_NAMES", "copy_json", "leaves", "merge", "said_twice"]
+__all__ = ["CONTAINERS", "LIFTED", "NATIVE_NAMES", "copy_json", "leaves", "lift", "merge", "said_twice"]
 
 CONTAINERS: Mapping[str, Task | None] = {
     "imageGenerationConfig": None,
@@ -27,6 +27,14 @@ CONTAINERS: Mapping[str, Task | None] = {
 NATIVE_NAMES = (*CONTAINERS, "text_prompts", "extras")
 """Every parameter that goes to ``native`` as it is; the last two are SDXL's (WIRE.md, section 6)."""
 
+LIFTED: Mapping[str, tuple[str, ...]] = {
+    "imageGenerationConfig": ("width", "height", "quality", "numberOfImages", "seed", "cfgScale"),
+    "textToImageParams": ("text", "negativeText", "style"),
+}
+"""What Amazon's objects say in other words for what every model is asked (WIRE.md, sections 4 and 5)."""
+
+_TASK_NAMES = ("taskType", "mode")
+_SIDES = ("width", "height")
 _MAX_DEPTH = 32
 _MAX_INT = 2**63
 
@@ -83,6 +91,59 @@ def merge(into: dict[str, Any], new: Mapping[str, Any], path: str = "native") ->
             merge(into[key], value, here)
         elif into[key] != value or type(into[key]) is not type(value):
             raise said_twice("native", (here, into[key]), (f"another {here}", value))
+
+
+def lift(native: Mapping[str, Any], prompt: str, *, sized: bool) -> tuple[list[tuple[str, str, Any]], dict[str, Any]]:
+    """Take out of ``native`` what is a parameter in a provider's words: (name as written, name, value) of each; the rest.
+
+    A request can be served by another model than the one it was written for, so only what no parameter can say may stay
+    in one provider's words. ``mode`` and ``taskType`` are left out: the task of the request says the same. A side without
+    the other one stays, unless the request is ``sized`` otherwise: the model's own default completes it. A seed is taken
+    wherever it stands, since further pictures count on from it.
+    """
+    said: list[tuple[str, str, Any]] = []
+    rest: dict[str, Any] = {}
+    for key, value in native.items():
+        if key in _TASK_NAMES or (value is None and key in (*LIFTED, "text_prompts")):
+            continue
+        found: list[tuple[str, str, Any]] | None = None
+        if key in LIFTED and isinstance(value, dict):
+            names = _lifted(key, value, sized)
+            found = [(f"{key}.{name}", name, value[name]) for name in names]
+            value = {name: item for name, item in value.items() if name not in names}
+            if value:
+                rest[key] = value
+        elif key == "text_prompts":
+            found = _plain_prompts(value, prompt)
+        elif key == "seed" and type(value) is int:
+            found = [("native.seed", "seed", value)]
+        if found is None:
+            rest[key] = value
+        else:
+            said += found
+    return said, rest
+
+
+def _lifted(container: str, value: Mapping[str, Any], sized: bool) -> list[str]:
+    sides = [name for name in _SIDES if value.get(name) is not None]
+    alone = sides if len(sides) == 1 and not sized else []
+    return [name for name in LIFTED[container] if name in value and name not in alone]
+
+
+def _plain_prompts(entries: Any, prompt: str) -> list[tuple[str, str, Any]] | None:
+    """The negative prompt in SDXL's list, as `lift` gives it, if the list says no more than prompt and negative prompt."""
+    positive, negative = [], []
+    for index, entry in enumerate(entries if isinstance(entries, list) else [None]):
+        if not isinstance(entry, dict) or not entry.keys() <= {"text", "weight"}:
+            return None
+        words, weight = entry.get("text"), entry.get("weight", 1)
+        if not isinstance(words, str) or not words.strip() or isinstance(weight, bool) or weight not in (1, -1):
+            return None
+        if weight == 1:
+            positive.append(words)
+        else:
+            negative.append((f"text_prompts[{index}].text", "negative_prompt", words))
+    return negative if positive == [prompt] and len(negative) <= 1 else None
 
 
 def leaves(native: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

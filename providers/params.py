@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import InvalidRequest
 from .param_names import FIELDS, IGNORED, MAX_IMAGES, MAX_PROMPT, MAX_SEED, NAMES, SPECIAL, unknown
-from .param_native import CONTAINERS, NATIVE_NAMES, copy_json, leaves, merge, said_twice
+from .param_native import CONTAINERS, NATIVE_NAMES, copy_json, leaves, lift, merge, said_twice
 from .param_values import flag, refuse, task, text
 from .types import ImageRequest, Warning
 
@@ -70,7 +70,7 @@ class _Reading:
         if value is None:
             return
         if name in NAMES:
-            self._field(written, name, value)
+            self._field(written, name, NAMES[name], value)
         elif name in NATIVE_NAMES or name == "native":
             self._native(name, value)
         elif name in IGNORED:
@@ -82,8 +82,7 @@ class _Reading:
         else:
             self._special(name, value)
 
-    def _field(self, written: str, name: str, value: Any) -> None:
-        field = NAMES[name]
+    def _field(self, written: str, name: str, field: str, value: Any) -> None:
         if field == "negative_prompt" and isinstance(value, str) and not value.strip():
             self._warn("ignored", name, "ignored: it is empty")
             return
@@ -122,12 +121,13 @@ class _Reading:
 
     def request(self) -> ImageRequest:
         """The request, once everything has been read. Raises InvalidRequest if parts of it do not fit together."""
+        self._infer_task()
+        self._lift()
         self._pair_sides()
         self._pair_guardrail()
         self._agree_on_shape()
         self._agree_with_native()
         self._agree_with_text_prompts()
-        self._infer_task()
         if self.strict and self.warnings:
             first = next(iter(self.warnings.values()))
             allowed = "standard or premium" if first.code == "adapted" else f"no {first.parameter}"
@@ -137,13 +137,30 @@ class _Reading:
         warnings = tuple(self.warnings.values())
         return ImageRequest(prompt=self.prompt, native=self.native, strict=self.strict, warnings=warnings, **values)
 
+    def _lift(self) -> None:
+        """Read as parameters what stands in ``native`` in a provider's words."""
+        sized = any(name in self.fields for name in ("size", "width", "height"))
+        said, self.native = lift(self.native, self.prompt, sized=sized)
+        for written, name, value in said:
+            if value is None:
+                continue
+            if name == "text":
+                _must_agree("prompt", ("the prompt", self.prompt), (written, value))
+            else:
+                self._field(written, written, NAMES[name], value)
+
     def _pair_sides(self) -> None:
-        width, height = self.fields.pop("width", None), self.fields.pop("height", None)
-        if width and height:
-            both = (f"{width[0]}/{height[0]}", (width[1], height[1]))
+        sides = {name: self.fields.pop(name) for name in ("width", "height") if name in self.fields}
+        size = self.fields.get("size")
+        if len(sides) == 2:
+            width, height = sides.values()
+            both = (_both(width[0], height[0]), (width[1], height[1]))
             _must_agree("size", self.fields.setdefault("size", both), both)
-        elif width or height:
-            given, absent = ("width", "height") if width else ("height", "width")
+        elif sides and size:
+            ((name, side),) = sides.items()
+            _must_agree("size", (size[0], size[1][name == "height"]), side)
+        elif sides:
+            given, absent = ("width", "height") if "width" in sides else ("height", "width")
             message = f"{given} is given without {absent}; give both, or size"
             raise InvalidRequest(message, parameter=absent, allowed="width and height together")
 
@@ -193,6 +210,12 @@ class _Reading:
             if wanted != found:
                 message = f"{written} belongs to the task {found}, but {named} says {wanted}"
                 raise InvalidRequest(message, parameter=written, allowed=f"task {found}", nearest=str(found))
+
+
+def _both(width: str, height: str) -> str:
+    """Two names as one, what they begin with said once."""
+    start, _, end = height.rpartition(".")
+    return f"{width}/{end}" if width.rpartition(".")[0] == start else f"{width}/{height}"
 
 
 def _read_or_raw(field: str, value: Any) -> Any:

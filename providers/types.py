@@ -70,7 +70,8 @@ class ImageRequest:
     """One request, in words that hold for every model.
 
     ``size`` is (width, height) in pixels. ``quality`` is ``standard`` or ``premium``. ``None`` always means "not given":
-    the model's own default applies. ``native`` is merged into the upstream body as it is.
+    the model's own default applies. ``native`` holds what only the provider knows: it is merged into the upstream body of a
+    model that speaks its dialect.
     """
 
     prompt: str

@@ -92,8 +92,9 @@ class Router(_Client):
 
         ``params`` are OpenAI's, LiteLLM's and the models' own names: ``size`` ("1024x1024"), ``n``, ``seed``, ``quality``,
         ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native``,
-        which is merged into the provider's body untouched. About the way: ``strict`` (refuse instead of adapting),
-        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (cached answers are not shared between
+        fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into the
+        body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting), ``deadline`` and
+        ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (cached answers are not shared between
         tenants).
 
         Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or

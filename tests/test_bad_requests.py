@@ -35,6 +35,13 @@ STYLES = (
     "isometric, line-art, low-poly, modeling-compound, neon-punk, origami, photographic, pixel-art, tile-"
     "texture"
 )
+CONTAINER = "a field of titan and nova_canvas bodies"
+AMAZON_FIELDS = "allowed: taskType, textToImageParams, imageGenerationConfig"
+FLAT_FIELDS = "allowed: prompt, negative_prompt, seed, output_format, aspect_ratio, mode"
+XL_FIELDS = (
+    "allowed: text_prompts, cfg_scale, clip_guidance_preset, sampler, samples, seed, steps, style_preset, extras, "
+    "width, height"
+)
 CANVAS_STYLES = (
     "allowed: 3D_ANIMATED_FAMILY_FILM, DESIGN_SKETCH, FLAT_VECTOR_ILLUSTRATION, "
     "GRAPHIC_NOVEL_ILLUSTRATION, MAXIMALISM, MIDCENTURY_RETRO, PHOTOREALISM, SOFT_DIGITAL_PAINTING"
@@ -76,7 +83,15 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         dict(size="512x512", imageGenerationConfig={"width": 1024, "height": 512}),
+        "size and imageGenerationConfig.width/height disagree: (512, 512) and (1024, 512); give one of them",
+    ),
+    (
+        dict(size="512x512", imageGenerationConfig={"width": 1024}),
         "size and imageGenerationConfig.width disagree: 512 and 1024; give one of them",
+    ),
+    (
+        dict(aspect_ratio="16:9", imageGenerationConfig={"width": 512, "height": 512}),
+        "imageGenerationConfig.width/height and aspect_ratio disagree: '512x512' and '16:9'; give one of them",
     ),
     (dict(aspect_ratio="16/9"), f"{RATIO}, not '16/9' (nearest: 16:9)"),
     (dict(aspect_ratio="16x9"), f"{RATIO}, not '16x9' (nearest: 16:9)"),
@@ -236,6 +251,34 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
     ),
     (dict(textToImageParams={"text": "a walrus"}), "the prompt and textToImageParams.text disagree; give one of them"),
     (
+        dict(imageGenerationConfig={"seed": "random"}),
+        "imageGenerationConfig.seed must be a whole number from 0 to 4294967295, not 'random'",
+    ),
+    (
+        dict(imageGenerationConfig={"numberOfImages": 20}),
+        "imageGenerationConfig.numberOfImages must be a whole number from 1 to 10, not 20 (nearest: 10)",
+    ),
+    (
+        dict(native={"imageGenerationConfig": {"quality": "premum"}}),
+        f"imageGenerationConfig.{QUALITY}, not 'premum' (nearest: premium)",
+    ),
+    (
+        dict(quality="low", textToImageParams={"negativeText": ["people"]}),
+        "textToImageParams.negativeText must be a text of 1 to 32000 characters, not ['people']",
+    ),
+    (
+        dict(style="anime", textToImageParams={"style": "PHOTOREALISM"}),
+        "style and textToImageParams.style disagree: 'anime' and 'PHOTOREALISM'; give one of them",
+    ),
+    (
+        dict(negative_prompt="people", text_prompts=[{"text": "an otter"}, {"text": "cars", "weight": -1}]),
+        "negative_prompt and text_prompts[1].text disagree; give one of them",
+    ),
+    (
+        dict(native={"seed": -1}),
+        "native.seed must be a whole number from 0 to 4294967295, not -1 (nearest: 0)",
+    ),
+    (
         dict(textToImageParams={"text": "an otter"}, taskType="INPAINTING"),
         "textToImageParams belongs to the task text_to_image, but taskType says inpaint",
     ),
@@ -372,7 +415,7 @@ BAD_FOR_MODEL: list[tuple[str, dict[str, Any], str]] = [
         dict(style="vivid", strict=True),
         f"style: Amazon Nova Canvas has no counterpart of vivid ({CANVAS}, strict)",
     ),
-    (CANVAS, dict(style="anime"), f"style: 'anime' is not known; {CANVAS_STYLES}; nearest: MAXIMALISM ({CANVAS})"),
+    (CANVAS, dict(style="anime"), f"style: 'anime' is not known; {CANVAS_STYLES} ({CANVAS})"),
     (
         CANVAS,
         dict(style="PHOTOREALISTIC"),
@@ -530,6 +573,60 @@ BAD_FOR_MODEL: list[tuple[str, dict[str, Any], str]] = [
         dict(mode="image-to-image"),
         f"task: this version does not serve image_to_image; allowed: text_to_image ({SD35})",
     ),
+    (
+        SD35,
+        dict(imageGenerationConfig={"seed": 7, "someNewField": 1}),
+        f"imageGenerationConfig.someNewField: {CONTAINER}, which stability bodies do not have; {FLAT_FIELDS} ({SD35})",
+    ),
+    (
+        XL,
+        dict(textToImageParams={"conditionImage": "iVBOR", "controlMode": "CANNY_EDGE"}),
+        f"textToImageParams.conditionImage: {CONTAINER}, which sdxl bodies do not have; {XL_FIELDS} ({XL})",
+    ),
+    (
+        CORE,
+        dict(imageGenerationConfig={"width": 512}),
+        f"imageGenerationConfig.width: {CONTAINER}, which stability bodies do not have; "
+        f"{FLAT_FIELDS.removesuffix(', mode')} ({CORE})",
+    ),
+    (
+        XL,
+        dict(native={"imageGenerationConfig": "none"}),
+        f"imageGenerationConfig: {CONTAINER}, which sdxl bodies do not have; {XL_FIELDS} ({XL})",
+    ),
+    (
+        SD35,
+        dict(text_prompts=[{"text": "an otter", "weight": 0.5}]),
+        f"text_prompts: a field of sdxl bodies, which stability bodies do not have; {FLAT_FIELDS} ({SD35})",
+    ),
+    (
+        CANVAS,
+        dict(text_prompts=[{"text": "an otter", "weight": 0.5}]),
+        f"text_prompts: a field of sdxl bodies, which nova_canvas bodies do not have; {AMAZON_FIELDS} ({CANVAS})",
+    ),
+    (
+        CANVAS,
+        dict(native={"aspect_ratio": "16:9"}),
+        "aspect_ratio: a field of stability and stability_service bodies, which nova_canvas bodies do not have; "
+        f"{AMAZON_FIELDS} ({CANVAS})",
+    ),
+    (
+        TITAN,
+        dict(native={"style_preset": "anime"}),
+        "style_preset: a field of sdxl and stability_service bodies, which titan bodies do not have; "
+        f"{AMAZON_FIELDS} ({TITAN})",
+    ),
+    (
+        XL,
+        dict(native={"prompt": "an otter"}),
+        f"prompt: a field of stability and stability_service bodies, which sdxl bodies do not have; {XL_FIELDS} ({XL})",
+    ),
+    (
+        CANVAS,
+        dict(native={"imageGenerationConfig": "none"}),
+        f"native: imageGenerationConfig must be an object ({CANVAS})",
+    ),
+    (TITAN, dict(native={"imageGenerationConfig": [1]}), f"native: imageGenerationConfig must be an object ({TITAN})"),
     (INPAINT, dict(seed=1), f"model: this version does not serve {INPAINT} (Stable Image Inpaint: inpaint)"),
     (OMNI, dict(seed=1), f"model: this version does not serve {OMNI} (Amazon Nova 2 Omni (preview): text_to_image)"),
 ]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux.providers.errors import InvalidRequest
 from lascaux.providers.param_names import FIELDS, IGNORED, NAMES, SPECIAL
-from lascaux.providers.param_native import CONTAINERS, NATIVE_NAMES
+from lascaux.providers.param_native import CONTAINERS, LIFTED, NATIVE_NAMES
 from lascaux.providers.param_values import shown
 from lascaux.providers.params import build_request
 from lascaux.providers.types import ImageRequest, Task
@@ -198,18 +198,67 @@ def test_extra_body_is_unpacked_as_the_openai_client_does() -> None:
     assert request == ImageRequest(prompt="an otter", n=2, seed=5, native={"extras": {"a": 1}})
 
 
-def test_provider_objects_go_to_native_and_are_merged() -> None:
-    """At top level, in ``native`` and in ``extra_body``: one object, nothing lost."""
+def test_provider_objects_are_merged_and_read() -> None:
+    """At top level, in ``native`` and in ``extra_body``: what every model knows is a parameter, the rest is native."""
     request = otter(
-        imageGenerationConfig={"width": 512, "height": 512},
-        native={"imageGenerationConfig": {"cfgScale": 8, "width": 512}},
-        extra_body={"imageGenerationConfig": {"numberOfImages": 2}, "textToImageParams": {"negativeText": "people"}},
+        imageGenerationConfig={"width": 512, "height": 512, "someNewField": {"a": 1}},
+        native={"imageGenerationConfig": {"cfgScale": 8, "width": 512, "seed": 7, "quality": "premium"}},
+        extra_body={
+            "imageGenerationConfig": {"numberOfImages": 2, "someNewField": {"b": None}},
+            "textToImageParams": {"text": "an otter", "negativeText": "people", "style": "PHOTOREALISM"},
+        },
+        strict=True,
     )
-    assert request.native == {
-        "imageGenerationConfig": {"width": 512, "height": 512, "cfgScale": 8, "numberOfImages": 2},
-        "textToImageParams": {"negativeText": "people"},
+    assert request == otter(
+        size="512x512",
+        cfg_scale=8,
+        seed=7,
+        quality="premium",
+        n=2,
+        negative_prompt="people",
+        style="PHOTOREALISM",
+        task="text_to_image",
+        native={"imageGenerationConfig": {"someNewField": {"a": 1, "b": None}}},
+        strict=True,
+    )
+
+
+def test_what_is_read_from_provider_objects_is_treated_like_any_parameter() -> None:
+    """Adapted and ignored with the same warnings, read from the same spellings; null is not given."""
+    request = otter(
+        imageGenerationConfig={"quality": "low", "seed": "30", "cfgScale": None, "numberOfImages": 2.0},
+        textToImageParams={"negativeText": " ", "style": None},
+        native={"taskType": None, "text_prompts": None},
+    )
+    assert (request.quality, request.seed, request.cfg_scale, request.n) == ("standard", 30, None, 2)
+    assert request.native == {}
+    assert {(one.code, one.parameter) for one in request.warnings} == {
+        ("adapted", "imageGenerationConfig.quality"),
+        ("ignored", "textToImageParams.negativeText"),
     }
-    assert request.warnings == ()
+
+
+def test_one_side_alone_stays_the_providers_word() -> None:
+    """A model's own default completes it; with a size or the other side given elsewhere it is part of that."""
+    alone = otter(imageGenerationConfig={"width": 512, "height": None})
+    assert (alone.size, alone.native) == (None, {"imageGenerationConfig": {"width": 512}})
+    for request in (
+        otter(imageGenerationConfig={"width": 512}, size="512x768"),
+        otter(imageGenerationConfig={"width": 512}, height=768),
+    ):
+        assert (request.size, request.native) == ((512, 768), {})
+
+
+def test_a_native_seed_is_the_seed_wherever_it_stands() -> None:
+    """Further pictures count on from it, so it can not be left where it would be sent again."""
+    assert otter(native={"seed": 7}, n=3) == otter(seed=7, n=3)
+    assert otter(native={"seed": "x"}).native == {"seed": "x"}
+
+
+def test_other_native_fields_stay_as_they_are() -> None:
+    """They are one provider's, and it decides about them."""
+    native = {"aspect_ratio": "16:9", "samples": 1, "imageGenerationConfig": "none", "brand_new": [1]}
+    assert otter(native=native) == ImageRequest(prompt="an otter", native=native)
 
 
 def test_native_and_parameters_may_say_the_same() -> None:
@@ -246,6 +295,7 @@ def test_native_task_names_count() -> None:
     assert otter(native={"taskType": "INPAINTING"}).task is Task.INPAINT
     assert otter(native={"mode": "image-to-image"}).task is Task.IMAGE_TO_IMAGE
     assert otter(native={"taskType": None}).task is Task.TEXT_TO_IMAGE
+    assert otter(native={"taskType": "TEXT_IMAGE", "mode": "text-to-image"}).native == {}
 
 
 def test_color_guided_as_in_litellm_documentation() -> None:
@@ -255,10 +305,39 @@ def test_color_guided_as_in_litellm_documentation() -> None:
     assert request.native == {"colorGuidedGenerationParams": {"colors": ["#FFFFFF"]}}
 
 
-def test_weighted_prompts_pass_through() -> None:
-    """SDXL's own list, if the prompt is part of it."""
-    entries = [{"text": "an otter", "weight": 1}, {"text": "people", "weight": -1}]
-    assert otter(text_prompts=entries).native == {"text_prompts": entries}
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"text": "an otter", "weight": 1}, {"text": "people", "weight": -1}],
+        [{"text": "people", "weight": -1.0}, {"text": "an otter"}],
+    ],
+)
+def test_a_list_of_prompt_and_negative_prompt_is_just_that(entries: list[dict[str, Any]]) -> None:
+    """Any model can be asked for it."""
+    assert otter(text_prompts=entries) == otter(negative_prompt="people")
+    assert otter(text_prompts=entries, negative_prompt="people", strict=True).native == {}
+    assert otter(text_prompts=[{"text": "an otter"}], negative_prompt="people") == otter(negative_prompt="people")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"text": "an otter", "weight": 0.5}],
+        [{"text": "an otter", "weight": True}],
+        [{"text": "an otter", "weight": None}],
+        [{"text": "an otter"}, {"text": "on ice"}],
+        [{"text": "an otter"}, {"text": "an otter"}],
+        [{"text": "an otter"}, {"text": "people", "weight": -1}, {"text": "cars", "weight": -1}],
+        [{"text": "an otter"}, {"text": "people", "weight": -0.5}],
+        [{"text": "an otter"}, {"text": "", "weight": -1}],
+        [{"text": "an otter", "size": 1}],
+        [{"text": "an otter"}, "people"],
+    ],
+)
+def test_weighted_prompts_stay_sdxls(entries: list[Any]) -> None:
+    """What only its own list can say is left as it is, if the prompt is part of it."""
+    request = otter(text_prompts=entries)
+    assert (request.native, request.negative_prompt, request.warnings) == ({"text_prompts": entries}, None, ())
 
 
 def test_shown_is_short_and_never_fails() -> None:
@@ -340,16 +419,38 @@ def is_visible(request: ImageRequest, name: str, value: Any) -> bool:
     if name in {warning.parameter for warning in request.warnings}:
         return True
     if name in NAMES:
-        field = {"width": "size", "height": "size"}.get(NAMES[name], NAMES[name])
-        read = FIELDS[NAMES[name]](name, value)
-        held = getattr(request, field)
-        return read is None or held == read or (field == "size" and read in held)
+        return is_held(request, name, value)
     if name in NATIVE_NAMES:
-        return name in request.native
+        return is_native(request, name, value)
     if name == "native":
-        return set(value) <= set(request.native)
+        return all(is_native(request, key, item) for key, item in value.items())
     if name in IGNORED:
         return bool(IGNORED[name].read(name, value) == IGNORED[name].silent)
     if name == "prompt":
         return bool(value == request.prompt)
     return name in SPECIAL and (not value or name in ("extra_body", "strict") or value == "false")
+
+
+def is_held(request: ImageRequest, name: str, value: Any) -> bool:
+    field = {"width": "size", "height": "size"}.get(NAMES[name], NAMES[name])
+    read = FIELDS[NAMES[name]](name, value)
+    held = getattr(request, field)
+    return read is None or held == read or (field == "size" and read in held)
+
+
+def is_native(request: ImageRequest, key: str, value: Any) -> bool:
+    if key in request.native and (key not in LIFTED or not isinstance(value, dict)):
+        return True
+    if key in LIFTED and isinstance(value, dict):
+        kept, warned = request.native.get(key, {}), {warning.parameter for warning in request.warnings}
+        return all(
+            item is None or inner in kept or f"{key}.{inner}" in warned or is_said(request, inner, item)
+            for inner, item in value.items()
+        )
+    if key == "text_prompts" and value is not None:
+        return {entry["text"] for entry in value} <= {request.prompt, request.negative_prompt}
+    return value is None or is_said(request, key, value)
+
+
+def is_said(request: ImageRequest, name: str, value: Any) -> bool:
+    return bool(value == request.prompt) if name == "text" else is_held(request, name, value)
