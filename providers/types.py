@@ -19,6 +19,7 @@ __all__ = [
     "ImageRequest",
     "ImageResult",
     "Missing",
+    "Picture",
     "Secret",
     "Target",
     "Task",
@@ -66,8 +67,33 @@ class Warning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An input picture that was checked: base64 without a data-URL prefix, and what its header says.
+
+    ``format`` is ``png``, ``jpeg`` or ``webp``; ``width`` and ``height`` are pixels; ``alpha`` tells whether it has an alpha
+    channel, whatever is in it. Made by ``providers.pictures.read_picture``.
+    """
+
+    b64: str = field(repr=False)
+    format: str
+    width: int
+    height: int
+    alpha: bool = False
+
+    @property
+    def bytes(self) -> bytes:
+        """The picture's file content."""
+        return pybase64.b64decode(self.b64, validate=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
     """One request, in words that hold for every model.
+
+    ``image`` is the picture to work on, ``references`` are further ones (more pictures of a variation, a style, a garment,
+    the colours to follow). ``mask`` marks what shall change: with ``mask_mode`` ``alpha`` (OpenAI's convention) where it is
+    transparent, with ``white`` or ``black`` where it has that colour. ``options`` hold what only some tasks know, under
+    one name for all models: see ``providers.options``.
 
     ``size`` is (width, height) in pixels. ``quality`` is ``standard`` or ``premium``. ``None`` always means "not given":
     the model's own default applies. ``native`` holds what only the provider knows: it is merged into the upstream body of a
@@ -92,6 +118,11 @@ class ImageRequest:
     background: str | None = None
     guardrail_id: str | None = None
     guardrail_version: str | None = None
+    image: Picture | None = None
+    references: tuple[Picture, ...] = ()
+    mask: Picture | None = None
+    mask_mode: str = "alpha"
+    options: Mapping[str, Any] = field(default_factory=dict)
     native: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     warnings: tuple[Warning, ...] = ()
