@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from .errors import InvalidRequest
 from .param_native import NATIVE_NAMES
+from .param_options import OPTION_FIELDS, OPTION_NAMES, inverse
+from .param_pictures import PICTURE_NAMES, mask_mode
 from .param_values import (
     MAX_SIDE,
     MIN_SIDE,
@@ -25,7 +27,18 @@ from .param_values import (
     text,
 )
 
-__all__ = ["FIELDS", "IGNORED", "MAX_IMAGES", "MAX_PROMPT", "MAX_SEED", "NAMES", "SPECIAL", "Ignored", "unknown"]
+__all__ = [
+    "FIELDS",
+    "IGNORED",
+    "MAX_IMAGES",
+    "MAX_PROMPT",
+    "MAX_SEED",
+    "NAMES",
+    "SPECIAL",
+    "Ignored",
+    "reader",
+    "unknown",
+]
 
 MAX_IMAGES = 10
 """Pictures per request, as in OpenAI's images API. More is another request, and another decision to pay."""
@@ -45,7 +58,7 @@ _BACKGROUNDS = {"transparent": "transparent", "opaque": "opaque", "auto": None}
 # Patterns of the guardrail headers: service model bedrock-runtime 2023-09-30, operation InvokeModel.
 _GUARDRAIL = r"[a-z0-9]+|arn:aws(-[^:\s]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+"
 
-FIELDS: Mapping[str, Reader] = {
+_GENERAL: Mapping[str, Reader] = {
     "n": integer(1, MAX_IMAGES),
     "size": size,
     "width": integer(MIN_SIDE, MAX_SIDE),
@@ -66,7 +79,9 @@ FIELDS: Mapping[str, Reader] = {
     "guardrail_version": pattern("[1-9][0-9]{0,7}|DRAFT", "a version number or DRAFT"),
     "task": task,
 }
-"""What the request holds; ``width`` and ``height`` become ``size``.
+
+FIELDS: Mapping[str, Reader] = {**_GENERAL, "mask_mode": mask_mode, **OPTION_FIELDS}
+"""What the request holds beside pictures; ``width`` and ``height`` become ``size``.
 
 cfg_scale and steps have the widest range of any model: SDXL's (models.yaml).
 """
@@ -80,8 +95,15 @@ NAMES: Mapping[str, str] = {
     "cfgScale": "cfg_scale",
     "style_preset": "style",
     "guardrailVersion": "guardrail_version",
+    **dict.fromkeys(("mask_source", "maskMode"), "mask_mode"),
+    **OPTION_NAMES,
 }
 """Name as clients write it -> key of `FIELDS`."""
+
+
+def reader(name: str) -> Reader:
+    """What reads the value of a name of `NAMES`."""
+    return inverse if name in ("image_strength", "imageStrength") else FIELDS[NAMES[name]]
 
 
 def _anything(name: str, value: Any) -> bool:
@@ -111,26 +133,18 @@ IGNORED: Mapping[str, Ignored] = {
         choice({"b64_json": "b64_json", "url": "url"}), "b64_json", "pictures are returned as base64, there is no url"
     ),
     "partial_images": Ignored(integer(0, 3), 0, "pictures arrive whole"),
-    "input_fidelity": Ignored(choice({"high": "high", "low": "low"}), None, "there is no input picture"),
     "complexity": Ignored(_anything, None, "no model has it"),
     "frame_count": Ignored(integer(1, 16), 1, "one still picture is made"),
     "frame_duration_ms": Ignored(integer(0, 10**6), None, "one still picture is made"),
 }
 
-SPECIAL = ("stream", "native", "strict", "extra_body", "extra_headers")
+SPECIAL = ("stream", "native", "strict", "extra_body", "extra_headers", "input_fidelity")
 """Parameters about the request itself."""
 
-_EDITS = """
-    image images mask markup mask_prompt maskPrompt maskImage mask_image mask_source init_image init_image_mode
-    image_strength strength similarityStrength conditionImage referenceImage sourceImage controlMode controlStrength
-    control_strength outPaintingMode search_prompt select_prompt grow_mask creativity left right up down fidelity
-    style_image composition_fidelity style_strength change_strength
-"""
 _SETTINGS = """
     api_key api_base region region_name credentials endpoint_url model_id model_info priority weight rpm tpm order
     allowed_fails cooldown_time num_retries max_retries fallbacks
 """
-_EDIT_NAMES = frozenset(_EDITS.split())
 _SETTING_NAMES = frozenset(_SETTINGS.split())
 
 
@@ -138,20 +152,18 @@ def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
+_OURS_LAST = (*[*NAMES][::-1], *[*PICTURE_NAMES][::-1])
 # Our own spelling of a name comes last here and so wins over others that differ in case or underscores alone.
-_BY_PLAIN_NAME = {_plain(name): name for name in (*SPECIAL, *IGNORED, *NATIVE_NAMES, *[*NAMES][::-1])}
+_BY_PLAIN_NAME = {_plain(name): name for name in (*SPECIAL, *IGNORED, *NATIVE_NAMES, *_OURS_LAST)}
 
 
 def unknown(name: str) -> InvalidRequest:
     """The error for a name that is none of a picture's parameters: what it may have meant, or where it belongs."""
     short, words = named(name), shown(name)
-    if name in _EDIT_NAMES:
-        message = f"{name} is for edits, which are not available in this version; pictures are made from text alone"
-        return InvalidRequest(message, parameter=name, allowed="text to image")
     if name in _SETTING_NAMES or name.startswith("aws_"):
         message = f"{words} is not a parameter of a picture; it belongs in the configuration"
         return InvalidRequest(message, parameter=short, allowed="parameters of a picture")
-    allowed = ", ".join(FIELDS)
+    allowed = f"{', '.join(_GENERAL)}, image, references, mask, mask_mode and the options of each task"
     close = get_close_matches(_plain(short), _BY_PLAIN_NAME, n=1, cutoff=0.7)
     if close:
         nearest = _BY_PLAIN_NAME[close[0]]

@@ -10,7 +10,7 @@ from .errors import InvalidRequest
 from .param_values import named, sendable, shown
 from .types import Task
 
-__all__ = ["CONTAINERS", "LIFTED", "NATIVE_NAMES", "copy_json", "leaves", "lift", "merge", "said_twice"]
+__all__ = ["CONTAINERS", "LIFTED", "MISSPELT", "NATIVE_NAMES", "copy_json", "leaves", "lift", "merge", "said_twice"]
 
 CONTAINERS: Mapping[str, Task | None] = {
     "imageGenerationConfig": None,
@@ -24,14 +24,31 @@ CONTAINERS: Mapping[str, Task | None] = {
 }
 """Objects of Amazon's bodies that are taken at top level, and the task each belongs to (WIRE.md, sections 4 and 5)."""
 
-NATIVE_NAMES = (*CONTAINERS, "text_prompts", "extras")
-"""Every parameter that goes to ``native`` as it is; the last two are SDXL's (WIRE.md, section 6)."""
+MISSPELT: Mapping[str, str] = {"inpaintingParams": "inPaintingParams", "outpaintingParams": "outPaintingParams"}
+"""How some clients write Amazon's names."""
+
+NATIVE_NAMES = (*CONTAINERS, *MISSPELT, "text_prompts", "extras", "init_image_mode")
+"""Every parameter that goes to ``native`` as it is; the last three are SDXL's (WIRE.md, section 6)."""
+
+_WORDS = ("text", "negativeText")
+_MASKED = (*_WORDS, "image", "maskPrompt", "maskImage", "returnMask")
 
 LIFTED: Mapping[str, tuple[str, ...]] = {
     "imageGenerationConfig": ("width", "height", "quality", "numberOfImages", "seed", "cfgScale"),
-    "textToImageParams": ("text", "negativeText", "style"),
+    "textToImageParams": (*_WORDS, "style"),
+    "colorGuidedGenerationParams": (*_WORDS, "colors", "referenceImage"),
+    "inPaintingParams": _MASKED,
+    "outPaintingParams": (*_MASKED, "outPaintingMode"),
+    "imageVariationParams": (*_WORDS, "images", "similarityStrength"),
+    "backgroundRemovalParams": ("image",),
+    "virtualTryOnParams": ("sourceImage", "referenceImage", "mergeStyle", "returnMask"),
+    "virtualTryOnParams.imageBasedMask": ("maskImage",),
+    "virtualTryOnParams.garmentBasedMask": ("garmentClass", "maskShape"),
+    "virtualTryOnParams.garmentBasedMask.garmentStyling": ("longSleeveStyle", "tuckingStyle", "outerLayerStyle"),
+    "virtualTryOnParams.promptBasedMask": ("maskPrompt", "maskShape"),
+    "virtualTryOnParams.maskExclusions": ("preserveFace", "preserveHands", "preserveBodyPose"),
 }
-"""What Amazon's objects say in other words for what every model is asked (WIRE.md, sections 4 and 5)."""
+"""What Amazon's objects, and those in them, say in other words for what any model is asked (WIRE.md, sections 4, 5)."""
 
 _TASK_NAMES = ("taskType", "mode")
 _SIDES = ("width", "height")
@@ -108,9 +125,7 @@ def lift(native: Mapping[str, Any], prompt: str, *, sized: bool) -> tuple[list[t
             continue
         found: list[tuple[str, str, Any]] | None = None
         if key in LIFTED and isinstance(value, dict):
-            names = _lifted(key, value, sized)
-            found = [(f"{key}.{name}", name, value[name]) for name in names]
-            value = {name: item for name, item in value.items() if name not in names}
+            found, value = _taken(key, value, sized)
             if value:
                 rest[key] = value
         elif key == "text_prompts":
@@ -121,6 +136,23 @@ def lift(native: Mapping[str, Any], prompt: str, *, sized: bool) -> tuple[list[t
             rest[key] = value
         else:
             said += found
+    return said, rest
+
+
+def _taken(path: str, value: Mapping[str, Any], sized: bool) -> tuple[list[tuple[str, str, Any]], dict[str, Any]]:
+    """What one object says in other words, as `lift` gives it, and what is left of the object."""
+    names = _lifted(path, value, sized)
+    said = [(f"{path}.{name}", name, value[name]) for name in names]
+    rest: dict[str, Any] = {}
+    for name, item in value.items():
+        if name in names:
+            continue
+        if f"{path}.{name}" in LIFTED and isinstance(item, dict) and item:
+            more, item = _taken(f"{path}.{name}", item, sized)
+            said += more
+            if not item:
+                continue
+        rest[name] = item
     return said, rest
 
 

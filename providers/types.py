@@ -305,3 +305,5 @@ class ImageResult:
     missing: tuple[Missing, ...] = ()
     request_id: str | None = None
     warnings: tuple[Warning, ...] = ()
+    mask: Image | None = None
+    """The mask that the model made or used, where it was asked to return it."""

@@ -6,7 +6,9 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -14,8 +16,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ..providers.base import Provider
-from ..providers.errors import LascauxError
-from ..providers.types import Warning
+from ..providers.errors import InvalidRequest, LascauxError
+from ..providers.param_pictures import PICTURE_NAMES
+from ..providers.param_values import task as read_task
+from ..providers.pictures import ALLOWED, Sources
+from ..providers.types import Task, Warning
 from .build import build
 from .cache import Flight, Flights
 from .config import Config
@@ -41,11 +46,17 @@ class _Client:
         rng: Random | None = None,
         tracer_provider: Any = None,
         meter_provider: Any = None,
+        picture_files: bool = True,
+        picture_urls: bool = False,
     ) -> None:
+        """``picture_files`` and ``picture_urls``: may input pictures be paths of this computer, and https URLs?
+
+        Switch files off where requests come from strangers: a path would read this computer's disk.
+        """
         if not isinstance(config, Config):
             config = Config.from_mapping(config)
         self.config = config
-        self._runtime = build(
+        runtime = build(
             config,
             provider=provider,
             clock=clock,
@@ -54,6 +65,7 @@ class _Client:
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
         )
+        self._runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
         self._flights: Flights[Served] = Flights()
 
     @classmethod
@@ -92,14 +104,39 @@ class Router(_Client):
 
         ``params`` are OpenAI's, LiteLLM's and the models' own names: ``size`` ("1024x1024"), ``n``, ``seed``, ``quality``,
         ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native``,
-        fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into the
-        body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting), ``deadline`` and
-        ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (cached answers are not shared between
-        tenants).
+        fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into
+        the body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting),
+        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (cached answers are not shared
+        between tenants).
 
         Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or
         DeadlineExceeded: all of them `LascauxError`, all with ``.attempts``.
         """
+        return self._request(alias, prompt, params)
+
+    def edit(self, alias: str, prompt: str = "", /, *, image: Any, **params: Any) -> Result:
+        """Make a picture out of another one: every task but text to image.
+
+        ``image`` (and ``mask``, ``references``) may be bytes, a path, an open file, base64, a data URL, a Pillow image,
+        (name, bytes) or a picture of an earlier result; of a list the first is the image, the others are references.
+        ``mask`` marks what shall change: where it is transparent or, with ``mask_mode`` "white" or "black", where it has
+        that colour. ``task`` follows from what is given (a mask: inpaint, ``left`` or ``right``: outpaint,
+        ``search_prompt``: search_replace, ...; an image alone: image_to_image) unless it is named. Other parameters are
+        those of `generate` and `lascaux.providers.options`; tasks that need no words take an empty prompt.
+
+        Raises what `generate` raises; InvalidRequest too if a picture is broken, animated, too large or no picture.
+        """
+        return self._request(alias, prompt, _edit(image, params))
+
+    def variation(self, alias: str, /, *, image: Any, **params: Any) -> Result:
+        """Make a picture like ``image``, or like several in a list. ``prompt`` and ``similarity`` (0.2 to 1) may guide it.
+
+        Pictures, other parameters and errors are those of `edit`.
+        """
+        prompt, params = _variation(image, params)
+        return self._request(alias, prompt, params)
+
+    def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         run = Run(self._runtime, alias, prompt, params)
         try:
             return run.finish(self._drive(run, run.flow))
@@ -170,11 +207,35 @@ class AsyncRouter(_Client):
 
     async def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
         """Make pictures from words. Parameters and errors are those of `Router.generate`."""
-        run = Run(self._runtime, alias, prompt, params)
+        return await self._request(alias, prompt, params)
+
+    async def edit(self, alias: str, prompt: str = "", /, *, image: Any, **params: Any) -> Result:
+        """Make a picture out of another one. Parameters and errors are those of `Router.edit`."""
+        return await self._request(alias, prompt, _edit(image, params))
+
+    async def variation(self, alias: str, /, *, image: Any, **params: Any) -> Result:
+        """Make a picture like another one. Parameters and errors are those of `Router.variation`."""
+        prompt, params = _variation(image, params)
+        return await self._request(alias, prompt, params)
+
+    async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
+        run = await self._begin(alias, prompt, params)
         try:
             return run.finish(await self._drive(run, run.flow))
         except BaseException as error:
             run.fail(error)
+            raise
+
+    async def _begin(self, alias: str, prompt: str, params: dict[str, Any]) -> Run:
+        """Read the request: in a thread where there may be pictures, for these are large, or on a disk."""
+        if not any(name in PICTURE_NAMES or isinstance(value, Mapping) for name, value in params.items()):
+            return Run(self._runtime, alias, prompt, params)
+        loop = asyncio.get_running_loop()
+        begun = loop.run_in_executor(self._pool, _in_context(Run), self._runtime, alias, prompt, params)
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError as error:
+            begun.add_done_callback(partial(_abandon, error))
             raise
 
     async def _drive(self, run: Run, flow: Flow) -> Served:
@@ -226,6 +287,29 @@ class AsyncRouter(_Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _edit(image: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an edit. Raises InvalidRequest without an image."""
+    if image is None:
+        raise InvalidRequest("image: a picture is needed", parameter="image", allowed=ALLOWED)
+    return {**params, "image": image}
+
+
+def _variation(image: Any, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Prompt and parameters of a variation. Raises InvalidRequest if another task is named."""
+    named = params.get("task")
+    if named is not None and read_task("task", named) is not Task.VARIATION:
+        message = f"task must be variation here, not {read_task('task', named)}; for other tasks there is edit"
+        raise InvalidRequest(message, parameter="task", allowed="variation", nearest="variation")
+    given = {key: value for key, value in params.items() if key != "prompt"}
+    return params.get("prompt") or "", _edit(image, {**given, "task": Task.VARIATION})
+
+
+def _abandon(error: BaseException, begun: asyncio.Future[Run]) -> None:
+    """End the request that nobody waits for any more."""
+    if not begun.cancelled() and begun.exception() is None:
+        begun.result().fail(error)
 
 
 def _in_context(function: Callable[..., T]) -> Callable[..., T]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..pricing import Cost, PriceBook, Usage
 from ..providers.base import Provider
 from ..providers.errors import LascauxError
 from ..providers.params import build_request
+from ..providers.pictures import Sources
 from ..providers.types import Call, Image, ImageRequest, ImageResult, Missing, Target, Warning
 from .attempts import Context, Trail, request_flow
 from .cache import Cache
@@ -46,6 +47,8 @@ class Runtime:
     cache: Cache
     telemetry: Telemetry
     warnings: tuple[Warning, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+    """Where input pictures may be read from."""
 
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""
@@ -71,7 +74,7 @@ class Run:
         route = runtime.aliases.find(alias)
         options = _Options.take(params)
         strict = bool(options.strict or route.strict)
-        self.request: ImageRequest = build_request(prompt, strict=strict, **params)
+        self.request: ImageRequest = build_request(prompt, runtime.sources, strict=strict, **params)
         self.started = runtime.context.clock()
         self.trail = Trail(
             alias=route,
@@ -82,7 +85,7 @@ class Run:
             caching=options.cache,
         )
         self.span: RequestSpan = runtime.telemetry.request(
-            route.name, self.request.task.value, self.request.n, prompt=prompt
+            route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
         )
         self.flow: Flow = request_flow(runtime.context, self.request, self.trail)
 

@@ -13,7 +13,7 @@ from lascaux.providers.params import build_request
 KNOWN = (
     "known are n, size, width, height, aspect_ratio, seed, quality, style, negative_prompt, cfg_scale, "
     "steps, sampler, clip_guidance_preset, output_format, output_compression, background, guardrail_id, "
-    "guardrail_version, task"
+    "guardrail_version, task, image, references, mask, mask_mode and the options of each task"
 )
 TASKS = (
     "must be one of text_to_image, image_to_image, variation, inpaint, outpaint, erase, "
@@ -24,7 +24,9 @@ QUALITY = "quality must be one of standard, low, medium, premium, hd, high, xhig
 SIZE = "size must be WIDTHxHEIGHT with sides from 16 to 8192 pixels, or auto"
 RATIO = "aspect_ratio must be WIDTH:HEIGHT such as 16:9, or auto"
 JSON = "must be JSON: text, a finite number, true, false, null, a list or an object"
-EDITS = "is for edits, which are not available in this version; pictures are made from text alone"
+PICTURE = (
+    "a PNG, JPEG or WebP picture as bytes, path, file object, base64, data URL, Pillow image, (name, bytes) or picture"
+)
 SETTING = "is not a parameter of a picture; it belongs in the configuration"
 SAMPLERS = (
     "allowed: DDIM, DDPM, K_DPMPP_2M, K_DPMPP_2S_ANCESTRAL, K_DPM_2, K_DPM_2_ANCESTRAL, K_EULER, "
@@ -287,8 +289,8 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
         "outPaintingParams belongs to the task outpaint, but inPaintingParams says inpaint",
     ),
     (
-        dict(inpaintingParams={"text": "an otter"}),
-        "unknown parameter 'inpaintingParams'; did you mean 'inPaintingParams'?",
+        dict(inpaintingParams={"text": "a walrus"}),
+        "the prompt and inPaintingParams.text disagree; give one of them",
     ),
     (
         dict(colorGuidedGenerationParams=["#FFFFFF"]),
@@ -309,11 +311,12 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
         "taskType and task disagree: 'inpaint' and 'outpaint'; give one of them",
     ),
     (dict(mode="chat"), f"mode {TASKS}, not 'chat'"),
-    (dict(image=b"\x89PNG"), f"image {EDITS}"),
-    (dict(mask="mask.png"), f"mask {EDITS}"),
-    (dict(init_image="iVBOR"), f"init_image {EDITS}"),
-    (dict(strength=0.4), f"strength {EDITS}"),
-    (dict(search_prompt="cap"), f"search_prompt {EDITS}"),
+    (dict(image=b"\x89PNG"), "image: not a PNG, JPEG or WebP picture"),
+    (dict(image=7), f"image must be {PICTURE}, not 7"),
+    (dict(mask="mask.png"), "mask: 'mask.png' is neither an existing file nor base64"),
+    (dict(init_image="iVBOR"), "init_image: 'iVBOR' is neither an existing file nor base64"),
+    (dict(strength=4), "strength must be a number from 0 to 1, not 4 (nearest: 1)"),
+    (dict(search_prompt=""), "search_prompt is empty; give a text of 1 to 10000 characters"),
     (dict(aws_region_name="us-east-1"), f"'aws_region_name' {SETTING}"),
     (dict(aws_unknown="x"), f"'aws_unknown' {SETTING}"),
     (dict(api_key="sk-secret"), f"'api_key' {SETTING}"),
@@ -443,19 +446,20 @@ BAD_FOR_MODEL: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         CANVAS,
-        dict(taskType="COLOR_GUIDED_GENERATION", colorGuidedGenerationParams={"colors": ["#FFFFFF"]}),
-        f"task: this version does not serve color_guided; allowed: text_to_image ({CANVAS})",
+        dict(taskType="COLOR_GUIDED_GENERATION"),
+        f"colors: colours are needed; allowed: 1 to 10 colours as #RRGGBB ({CANVAS})",
     ),
     (
         CANVAS,
         dict(taskType="VIRTUAL_TRY_ON"),
-        f"task: this version does not serve virtual_try_on; allowed: text_to_image ({CANVAS})",
+        "image: virtual_try_on needs a picture; allowed: jpeg or png, sides of 320 to 4096 pixels, 102400 to 4194304 "
+        f"pixels in all, a ratio of 1:4 to 4:1 ({CANVAS})",
     ),
     (
         CANVAS,
         dict(task="search_replace"),
         f"task: {CANVAS} can not do search_replace; allowed: text_to_image, variation, inpaint, "
-        "outpaint, color_guided, remove_background, virtual_try_on",
+        "outpaint, color_guided, remove_background, virtual_try_on, erase, image_to_image, control_structure",
     ),
     (
         TITAN,
@@ -502,7 +506,11 @@ BAD_FOR_MODEL: list[tuple[str, dict[str, Any], str]] = [
         dict(output_format="webp", strict=True),
         f"output_format: Titan Image Generator G1 v2 makes png only; the picture is png ({TITAN}, strict)",
     ),
-    (TITAN, dict(task="outpaint"), f"task: this version does not serve outpaint; allowed: text_to_image ({TITAN})"),
+    (
+        TITAN,
+        dict(task="outpaint"),
+        f"image: outpaint needs a picture; allowed: jpeg or png, sides of 1 to 1408 pixels ({TITAN})",
+    ),
     (XL, dict(size="128x512", strict=True), f"size: 128x512 is not offered; the picture is 640x1536 ({XL}, strict)"),
     (XL, dict(size="1024x768", strict=True), f"size: 1024x768 is not offered; the picture is 1152x896 ({XL}, strict)"),
     (XL, dict(steps=5), f"steps: 5 is out of range; allowed: a whole number from 10 to 50; nearest: 10 ({XL})"),
@@ -527,7 +535,7 @@ BAD_FOR_MODEL: list[tuple[str, dict[str, Any], str]] = [
         dict(output_format="jpeg", strict=True),
         f"output_format: SDXL 1.0 makes png only; the picture is png ({XL}, strict)",
     ),
-    (XL, dict(task="inpaint"), f"task: this version does not serve inpaint; allowed: text_to_image ({XL})"),
+    (XL, dict(task="inpaint"), f"image: inpaint needs a picture; allowed: png, 262144 to 1048576 pixels in all ({XL})"),
     (
         CORE,
         dict(size="1024x768", strict=True),
@@ -571,7 +579,7 @@ BAD_FOR_MODEL: list[tuple[str, dict[str, Any], str]] = [
     (
         SD35,
         dict(mode="image-to-image"),
-        f"task: this version does not serve image_to_image; allowed: text_to_image ({SD35})",
+        f"image: image_to_image needs a picture; allowed: jpeg or png or webp, sides of at least 64 pixels ({SD35})",
     ),
     (
         SD35,
@@ -627,7 +635,7 @@ BAD_FOR_MODEL: list[tuple[str, dict[str, Any], str]] = [
         f"native: imageGenerationConfig must be an object ({CANVAS})",
     ),
     (TITAN, dict(native={"imageGenerationConfig": [1]}), f"native: imageGenerationConfig must be an object ({TITAN})"),
-    (INPAINT, dict(seed=1), f"model: this version does not serve {INPAINT} (Stable Image Inpaint: inpaint)"),
+    (INPAINT, dict(seed=1), f"task: {INPAINT} can not do text_to_image; allowed: inpaint"),
     (OMNI, dict(seed=1), f"model: this version does not serve {OMNI} (Amazon Nova 2 Omni (preview): text_to_image)"),
 ]
 

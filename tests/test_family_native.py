@@ -17,7 +17,7 @@ from lascaux.providers.params import build_request
 from lascaux.providers.types import Call, ImageRequest
 
 SERVED = {family.name for family in FAMILIES}
-MODELS = [model for model in Catalog.load().models() if model.family in SERVED]
+MODELS = [model for model in Catalog.load().models() if model.family in SERVED and "text_to_image" in model.tasks]
 AMAZON = ("titan", "nova_canvas")
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
 amazons = pytest.mark.parametrize("model", [m for m in MODELS if m.family in AMAZON], ids=lambda model: model.id)

@@ -12,11 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux.providers.errors import InvalidRequest
-from lascaux.providers.param_names import FIELDS, IGNORED, NAMES, SPECIAL
-from lascaux.providers.param_native import CONTAINERS, LIFTED, NATIVE_NAMES
+from lascaux.providers.options import OPTIONS
+from lascaux.providers.param_names import IGNORED, NAMES, SPECIAL, reader
+from lascaux.providers.param_native import CONTAINERS, LIFTED, MISSPELT, NATIVE_NAMES
+from lascaux.providers.param_pictures import PICTURE_NAMES
 from lascaux.providers.param_values import shown
 from lascaux.providers.params import build_request
 from lascaux.providers.types import ImageRequest, Task
+
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM80W3FgA0wMeAAg1MCADqzAZ3F7ZLKAAAAAElFTkSuQmCC"
+"""An 8x8 PNG."""
 
 
 def otter(**params: Any) -> ImageRequest:
@@ -28,7 +33,7 @@ def test_a_prompt_alone_is_a_request_with_nothing_given() -> None:
     assert otter() == ImageRequest(prompt="an otter")
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL} - {"strict"}))
+@pytest.mark.parametrize("name", sorted({*NAMES, *PICTURE_NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL} - {"strict"}))
 def test_none_is_not_given(name: str) -> None:
     """Clients fill in None for what their users left out."""
     assert otter(**{name: None}) == ImageRequest(prompt="an otter")
@@ -299,10 +304,11 @@ def test_native_task_names_count() -> None:
 
 
 def test_color_guided_as_in_litellm_documentation() -> None:
-    """The colours pass through; the prompt is the text."""
+    """The colours are an option, so that any model that can do it may answer; the prompt is the text."""
     request = otter(taskType="COLOR_GUIDED_GENERATION", colorGuidedGenerationParams={"colors": ["#FFFFFF"]})
-    assert request.task is Task.COLOR_GUIDED
-    assert request.native == {"colorGuidedGenerationParams": {"colors": ["#FFFFFF"]}}
+    assert request == otter(colors=["#ffffff".upper()])
+    assert (request.task, request.native) == (Task.COLOR_GUIDED, {})
+    assert request.options == {"colors": ("#FFFFFF",)}
 
 
 @pytest.mark.parametrize(
@@ -360,6 +366,7 @@ def test_shown_is_short_and_never_fails() -> None:
 LONG = "loooong " * 60
 WORDS = [
     *("auto", "1024x1024", "1:1", "16:9", "low", "hd", "png", "url", "b64_json", "TEXT_IMAGE", "inpaint", "true"),
+    *(DOT, "#FFFFFF", "CANNY_EDGE", "white", "high", "on", "0.5", "UPPER_BODY"),
     *("", " ", "an otter", "5", "-5", "1e3", "nan", "\ud800", "a\0b", LONG, "DRAFT", "gr1"),
 ]
 SCALARS = st.one_of(
@@ -382,7 +389,7 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-KNOWN = sorted({*NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL} - {"strict"})
+KNOWN = sorted({*NAMES, *PICTURE_NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL} - {"strict"})
 PARAMS = st.dictionaries(st.one_of(st.sampled_from(KNOWN), st.text(max_size=12)), VALUES, max_size=4).filter(
     lambda params: "self" not in params
 )
@@ -420,6 +427,8 @@ def is_visible(request: ImageRequest, name: str, value: Any) -> bool:
         return True
     if name in NAMES:
         return is_held(request, name, value)
+    if name in PICTURE_NAMES:
+        return getattr(request, PICTURE_NAMES[name]) not in (None, ())
     if name in NATIVE_NAMES:
         return is_native(request, name, value)
     if name == "native":
@@ -433,12 +442,13 @@ def is_visible(request: ImageRequest, name: str, value: Any) -> bool:
 
 def is_held(request: ImageRequest, name: str, value: Any) -> bool:
     field = {"width": "size", "height": "size"}.get(NAMES[name], NAMES[name])
-    read = FIELDS[NAMES[name]](name, value)
-    held = getattr(request, field)
+    read = reader(name)(name, value)
+    held: Any = request.options.get(field) if field in OPTIONS else getattr(request, field)
     return read is None or held == read or (field == "size" and read in held)
 
 
 def is_native(request: ImageRequest, key: str, value: Any) -> bool:
+    key = MISSPELT.get(key, key)
     if key in request.native and (key not in LIFTED or not isinstance(value, dict)):
         return True
     if key in LIFTED and isinstance(value, dict):
@@ -453,4 +463,6 @@ def is_native(request: ImageRequest, key: str, value: Any) -> bool:
 
 
 def is_said(request: ImageRequest, name: str, value: Any) -> bool:
+    if name in PICTURE_NAMES:
+        return getattr(request, PICTURE_NAMES[name]) not in (None, ())
     return bool(value == request.prompt) if name == "text" else is_held(request, name, value)

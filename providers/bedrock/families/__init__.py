@@ -11,11 +11,12 @@ from ...errors import InvalidRequest
 from .nova_canvas import NovaCanvas
 from .sdxl import Sdxl
 from .stability import Stability
+from .stability_services import StabilityServices
 from .titan import Titan
 
 __all__ = ["FAMILIES", "family_for"]
 
-FAMILIES: tuple[Family, ...] = (Titan(), NovaCanvas(), Sdxl(), Stability())
+FAMILIES: tuple[Family, ...] = (Titan(), NovaCanvas(), Sdxl(), Stability(), StabilityServices())
 
 _BY_NAME = {family.name: family for family in FAMILIES}
 
@@ -26,7 +27,5 @@ def family_for(model: Model) -> Family:
     if family is None:
         able = ", ".join(model.tasks)
         message = f"model: this version does not serve {model.id} ({model.name}: {able})"
-        raise InvalidRequest(
-            message, parameter="model", allowed="text-to-image models of " + ", ".join(sorted(_BY_NAME))
-        )
+        raise InvalidRequest(message, parameter="model", allowed="models of " + ", ".join(sorted(_BY_NAME)))
     return family

@@ -21,6 +21,9 @@ _HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,2048}")
 _ALIKE = 0.55
 """How alike two words must be for one to be offered in the other's place: "photo" and "photographic" are, by 0.59."""
 
+_SHOWABLE = 1e300
+"""Whole numbers beyond are more than a float can hold, and than anyone wants to read."""
+
 
 class Draft:
     """One upstream body in the making.
@@ -29,10 +32,12 @@ class Draft:
     `ignore`), or in an InvalidRequest. With ``strict`` the second place does not exist.
     """
 
-    def __init__(self, request: ImageRequest, model: Model) -> None:
+    def __init__(self, request: ImageRequest, model: Model, facts: TaskFacts | None = None) -> None:
         self.request = request
         self.model = model
-        self.facts: TaskFacts = model.tasks[request.task]
+        self.facts = facts if facts is not None else model.tasks[request.task]
+        self.taken: set[str] = set()
+        """Options and pictures that this task has a use for; the others are reported when the body is full."""
         self.body: dict[str, Any] = {}
         self.warnings: list[Warning] = []
         self._placed: list[tuple[str, tuple[str, ...], Callable[[Any], bool]]] = []
@@ -45,6 +50,28 @@ class Draft:
         write(self.body, path, value)
         if parameter is not None:
             self._placed.append((parameter, path, says or (lambda found: bool(found == value))))
+
+    def option(self, name: str) -> Any:
+        """The value of an option, None when it was not given. What nobody asks for is reported as ignored."""
+        self.taken.add(name)
+        return self.request.options.get(name)
+
+    def native(self, wire: str) -> Any:
+        """What the caller's native fields say in a field of this task, None when nothing."""
+        inner = (self.facts.params_key, wire) if self.facts.params_key else (wire,)
+        return at(self.request.native, inner)
+
+    def take(self, *names: str) -> None:
+        """Say that this task has a use for ``image``, ``references`` or ``mask``."""
+        self.taken.update(names)
+
+    def flag(self, parameter: str, value: bool | None, wire: str, *path: str) -> None:
+        """Write true or false, or say that the model has no such field."""
+        if value is None or self.field(parameter, wire) is None:
+            return
+        if not isinstance(value, bool):
+            raise self.wrong(parameter, "true or false is needed", allowed="true, false")
+        self.put(parameter, value, *path, wire)
 
     def adapt(self, parameter: str, message: str, *, allowed: str | None = None, nearest: str | None = None) -> None:
         """Say that a parameter is honoured in another way; refuse when strict."""
@@ -84,8 +111,18 @@ class Draft:
             raise self.wrong(parameter, f"{len(value)} characters are too many", allowed=f"at most {limit} characters")
         return value
 
-    def number(self, parameter: str, value: float | None, wire: str, *path: str) -> None:
-        """Write a number within its field's limits, or say that the model has no such field."""
+    def number(
+        self,
+        parameter: str,
+        value: float | None,
+        wire: str,
+        *path: str,
+        turned: Callable[[float], float] | None = None,
+    ) -> None:
+        """Write a number within its field's limits, or say that the model has no such field.
+
+        ``turned`` makes the model's figure of the caller's, where one counts up and the other down in the same range.
+        """
         if value is None:
             return
         field = self.field(parameter, wire)
@@ -98,10 +135,10 @@ class Draft:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or value != value:
             raise self.wrong(parameter, f"{kind} is needed", allowed=allowed)
         if not low <= value <= high:
-            raise self.wrong(
-                parameter, f"{value:g} is out of range", allowed=allowed, nearest=f"{min(max(value, low), high):g}"
-            )
-        self.put(parameter, value, *path, wire)
+            shown = f"{value:g}" if abs(value) < _SHOWABLE else "it"
+            nearest = f"{min(max(value, low), high):g}"
+            raise self.wrong(parameter, f"{shown} is out of range", allowed=allowed, nearest=nearest)
+        self.put(parameter, turned(value) if turned else value, *path, wire)
 
     def choice(self, parameter: str, value: str | None, wire: str, *path: str) -> None:
         """Write one of a field's words (in its own spelling), or say that the model has no such field."""

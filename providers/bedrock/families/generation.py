@@ -7,18 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...catalog import Model
+from ...catalog import Model, SeedFacts, TaskFacts
 from ...errors import BadResponse, InvalidRequest
 from ...types import Call, ImageRequest, ImageResult, Task, Warning
 from .answers import Entry, result
 from .draft import Draft, at, write
 from .seeds import following, sent
-from .shared import unused
+from .shared import left_over, unused
 
 __all__ = ["MOST_IMAGES", "Generation", "Priced", "whole"]
 
 MOST_IMAGES = 10
 """Pictures of one request, as in OpenAI's API."""
+
+_PROMPTS = ("text", "prompt", "text_prompts")
+"""What the prompt is called on the wire. Tasks in which it is optional, or absent, may have an empty one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,10 @@ class Generation(ABC):
     def fill(self, draft: Draft) -> None:
         """Write every parameter but ``n`` and ``seed`` into the body."""
 
+    def tasks(self, model: Model) -> Mapping[Task, TaskFacts]:
+        """What this family does with a model: the catalogue's tasks, and those that one of them can play."""
+        return model.tasks
+
     @abstractmethod
     def priced(self, body: Mapping[str, Any], model: Model) -> Priced:
         """Read back what pricing needs, with the model's defaults where the body is silent."""
@@ -58,11 +65,13 @@ class Generation(ABC):
         stays 0 for every call. Fields in ``native`` win over parameters; what a call says about itself is read from the
         final body.
         """
-        _check(request, model)
-        draft = Draft(request, model)
+        tasks = self.tasks(model)
+        _check(request, model, tasks)
+        draft = Draft(request, model, tasks[request.task])
         headers = draft.headers()
         self.fill(draft)
         unused(draft)
+        left_over(draft)
         draft.merge(request.native)
         shares = self._shares(draft)
         seed = self._seed(draft)
@@ -90,6 +99,10 @@ class Generation(ABC):
         asked = draft.request.n
         if self.count_path is None:
             return [None] * asked
+        if self.count_path[-1] not in draft.facts.fields:
+            if asked > 1:
+                draft.ignore("n", f"{draft.request.task} makes one picture per request", allowed="1", nearest="1")
+            return [None]
         native = at(draft.body, self.count_path)
         if native is not None:
             if asked not in (1, native):
@@ -101,10 +114,10 @@ class Generation(ABC):
 
     def _seed(self, draft: Draft) -> int | None:
         """The seed of the first call: from the request or, winning, from ``native``."""
-        facts, seed = draft.model.seed, draft.request.seed
+        facts, seed = _seeds(draft), draft.request.seed
         if seed is not None:
             if facts is None:
-                draft.ignore("seed", f"{draft.model.name} takes none")
+                draft.ignore("seed", f"{draft.model.name} takes none for {draft.request.task}")
                 return None
             allowed = f"0 to {facts.max}"
             if isinstance(seed, bool) or not isinstance(seed, int):
@@ -125,7 +138,7 @@ class Generation(ABC):
         They would come back as copies of each other, each billed. This changes nothing that was asked for, so it is said
         but not refused when strict.
         """
-        facts = draft.model.seed
+        facts = _seeds(draft)
         if len(shares) == 1 or facts is None or facts.omitted is None or at(draft.body, self.seed_path) is not None:
             return None
         message = (
@@ -138,13 +151,13 @@ class Generation(ABC):
     def _call(self, draft: Draft, body: dict[str, Any], headers: Mapping[str, str]) -> Call:
         model = draft.model
         priced = self.priced(body, model)
-        raw = at(body, self.seed_path)
+        raw, facts = at(body, self.seed_path), _seeds(draft)
         seed = sent(raw, model)
         effective = seed
-        if model.seed is None or (raw is not None and seed is None) or (seed == 0 and model.seed.zero_is_random):
+        if facts is None or (raw is not None and seed is None) or (seed == 0 and facts.zero_is_random):
             effective = None
         elif seed is None:
-            effective = model.seed.omitted
+            effective = facts.omitted
         return Call(
             model=model.id,
             family=self.name,
@@ -168,15 +181,19 @@ def whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def _check(request: ImageRequest, model: Model) -> None:
-    able = ", ".join(model.tasks)
-    if request.task not in model.tasks:
+def _seeds(draft: Draft) -> SeedFacts | None:
+    """How the model treats seeds in this task; None where the task has no such field."""
+    return draft.model.seed if "seed" in draft.facts.fields else None
+
+
+def _check(request: ImageRequest, model: Model, tasks: Mapping[Task, TaskFacts]) -> None:
+    if request.task not in tasks:
+        able = ", ".join(tasks)
         message = f"task: {model.id} can not do {request.task}; allowed: {able}"
         raise InvalidRequest(message, parameter="task", allowed=able)
-    if request.task is not Task.TEXT_TO_IMAGE:
-        message = f"task: this version does not serve {request.task}; allowed: text_to_image ({model.id})"
-        raise InvalidRequest(message, parameter="task", allowed="text_to_image", nearest="text_to_image")
-    if not isinstance(request.prompt, str) or not request.prompt.strip():
+    fields = tasks[request.task].fields
+    needed = any(name in fields and fields[name].required for name in _PROMPTS)
+    if not isinstance(request.prompt, str) or (needed and not request.prompt.strip()):
         raise InvalidRequest("prompt: a text is needed", parameter="prompt", allowed="a text that is not empty")
     if not isinstance(request.native, Mapping):
         raise InvalidRequest("native: an object is needed", parameter="native", allowed="an object of provider fields")

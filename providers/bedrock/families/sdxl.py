@@ -7,10 +7,11 @@ from typing import Any
 
 from ...catalog import Model
 from ...types import Call, Task
-from . import shared
+from . import inputs, shared
 from .answers import Entry, listed, seed_of, shortened
 from .draft import Draft
 from .generation import Generation, Priced, whole
+from .sdxl_edits import edit
 from .sizes import parse_size
 
 __all__ = ["Sdxl"]
@@ -36,11 +37,10 @@ class Sdxl(Generation):
             prompts.append({"text": negative, "weight": -1})
             draft.put("negative_prompt", prompts, "text_prompts", says=_weighs(negative, -1))
         draft.put("prompt", prompts, "text_prompts", says=_weighs(prompt, 1))
-        size = shared.pair(draft)
-        if size is not None:
-            given = "size" if request.size else "aspect_ratio"
-            draft.put(given, size[0], "width")
-            draft.put(given, size[1], "height")
+        if request.task is Task.TEXT_TO_IMAGE:
+            _size(draft)
+        else:
+            edit(draft)
         draft.number("cfg_scale", request.cfg_scale, "cfg_scale")
         shared.sampling(draft)
         shared.style(draft, "style_preset")
@@ -48,9 +48,12 @@ class Sdxl(Generation):
         shared.file_format(draft)
 
     def priced(self, body: Mapping[str, Any], model: Model) -> Priced:
-        """Size and steps, with the model's defaults where the body is silent; quality follows from the steps."""
+        """Size and steps, with the model's defaults where the body is silent; quality follows from the steps.
+
+        A picture that goes in decides the size.
+        """
         facts = model.tasks[Task.TEXT_TO_IMAGE]
-        width, height = parse_size(facts.sizes.default or "")
+        width, height = inputs.size_of(body.get("init_image")) or parse_size(facts.sizes.default or "")
         steps = whole(body.get("steps")) or int(facts.fields["steps"].default)
         return Priced(
             width=whole(body.get("width")) or width,
@@ -66,6 +69,14 @@ class Sdxl(Generation):
         if not found and outcome != "success":
             return [Entry(fault="failed", message=f"the model answered {shortened(outcome)!r}")]
         return found
+
+
+def _size(draft: Draft) -> None:
+    size = shared.pair(draft)
+    if size is not None:
+        given = "size" if draft.request.size else "aspect_ratio"
+        draft.put(given, size[0], "width")
+        draft.put(given, size[1], "height")
 
 
 def _weighs(text: str | None, sign: int) -> Callable[[Any], bool]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from math import sqrt
 
+from ...options import OPTIONS
+from ...types import Task
 from . import sizes
 from .draft import Draft
 
-__all__ = ["file_format", "pair", "plain_quality", "ratio", "sampling", "style", "unused"]
+__all__ = ["file_format", "from_input", "left_over", "pair", "plain_quality", "ratio", "sampling", "style", "unused"]
 
 _OPENAI_STYLES = ("vivid", "natural")
 _FORMATS = ("png", "jpeg", "webp")
@@ -110,8 +112,43 @@ def unused(draft: Draft) -> None:
         draft.ignore("output_compression", f"{name} chooses its own compression")
     if request.background is not None:
         words = ("auto", "opaque", "transparent")
-        if draft.word("background", request.background, words) == "transparent":
+        word = draft.word("background", request.background, words)
+        if request.task is Task.REMOVE_BACKGROUND:
+            if word == "opaque":
+                draft.ignore("background", "what is removed becomes transparent", allowed="auto, transparent")
+        elif word == "transparent":
             draft.ignore("background", f"{name} makes opaque pictures only", allowed="auto, opaque", nearest="opaque")
+
+
+def from_input(draft: Draft, made: tuple[int, int] | None) -> None:
+    """Size and shape where the input decides both: another one than it ``made`` is left out with a warning."""
+    size, shape = _asked(draft)
+    if size is not None and size != made:
+        message = f"the input decides the size of {draft.request.task}"
+        draft.ignore(
+            "size", message, allowed=sizes.show(made) if made else None, nearest=sizes.show(made) if made else None
+        )
+    if (
+        draft.request.aspect_ratio is not None
+        and shape
+        and (made is None or not sizes.same_shape(made[0] / made[1], shape))
+    ):
+        draft.ignore("aspect_ratio", f"the input decides the shape of {draft.request.task}")
+
+
+def left_over(draft: Draft) -> None:
+    """Pictures and options that the task has no use for. Raises InvalidRequest for an option that nobody knows."""
+    request = draft.request
+    for name in ("image", "references", "mask"):
+        if getattr(request, name) not in (None, ()) and name not in draft.taken:
+            draft.ignore(name, f"{request.task} on {draft.model.name} has no use for it")
+    if request.mask_mode != "alpha" and (request.mask is None or "mask" not in draft.taken):
+        draft.ignore("mask_mode", "there is no mask to read", allowed="mask_mode together with mask")
+    for name, value in request.options.items():
+        if name not in OPTIONS:
+            draft.word(str(name), str(name), tuple(OPTIONS))
+        if value is not None and name not in draft.taken:
+            draft.ignore(name, f"{request.task} on {draft.model.name} has no such option")
 
 
 def _asked(draft: Draft) -> tuple[tuple[int, int] | None, float | None]:

@@ -14,3 +14,5 @@ class Titan(Amazon):
 
     name = "titan"
     always_sized: ClassVar[bool] = True
+    variation_side_max: ClassVar[int | None] = 4096
+    """One AWS page says 1408 as for other input, another 4096: the provider decides."""

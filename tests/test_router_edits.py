@@ -1,0 +1,139 @@
+"""`edit` and `variation`, sync and async: the same pictures, the same answers, the same errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lascaux import AsyncRouter, Router
+from lascaux.providers.errors import InvalidRequest
+from lascaux.providers.fake import PICTURE, FakeProvider
+from lascaux.providers.pictures import encode_png
+from lascaux.providers.types import Task
+from lascaux.router.errors import LascauxError
+from PIL import Image as Pillow
+
+PHOTO = encode_png(Pillow.new("RGB", (640, 512), "teal"))
+OTHER = encode_png(Pillow.new("RGB", (640, 512), "gold"))
+CONFIG: dict[str, Any] = {
+    "deployments": {
+        "inpaint": {"model": "us.stability.stable-image-inpaint-v1:0", "region": "us-east-1"},
+        "canvas": {"model": "amazon.nova-canvas-v1:0", "region": "us-east-1"},
+    },
+    "aliases": {"touch-up": "inpaint", "canvas": "canvas"},
+    "lifecycle": {"retired": "allow"},
+}
+
+
+def both(
+    provider: FakeProvider, method: str, *args: Any, parts: dict[str, Any] | None = None, **params: Any
+) -> list[Any]:
+    """What a router and an async router make of the same call: results or errors."""
+
+    async def awaited() -> Any:
+        async with AsyncRouter(CONFIG, provider=provider, **(parts or {})) as router:
+            return await getattr(router, method)(*args, **params)
+
+    found = []
+    with Router(CONFIG, provider=provider, **(parts or {})) as router:
+        calls: list[Callable[[], Any]] = [
+            lambda: getattr(router, method)(*args, **params),
+            lambda: asyncio.run(awaited()),
+        ]
+        for call in calls:
+            try:
+                found.append(call())
+            except LascauxError as error:
+                found.append(error)
+    return found
+
+
+def test_edit_sends_the_picture_and_the_task(tmp_path: Path) -> None:
+    """From a path, with a mask by its colour; the task follows from what is given."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(PHOTO.bytes)
+    mask = Pillow.new("L", (640, 512), 255)
+    provider = FakeProvider()
+    results = both(provider, "edit", "touch-up", "a hat", image=str(path), mask=mask, mask_mode="white", seed=5)
+    assert [result.images[0].b64 for result in results] == [PICTURE, PICTURE]
+    for sent in provider.sent:
+        assert sent.call.task is Task.INPAINT
+        assert (sent.call.body["image"], sent.call.body["prompt"]) == (PHOTO.b64, "a hat")
+    assert len(provider.sent) == 2
+
+
+def test_variation_names_its_task() -> None:
+    """Even for a single picture, with or without words."""
+    provider = FakeProvider()
+    both(provider, "variation", "canvas", image=[PHOTO, OTHER], similarity=0.5, prompt="in autumn")
+    assert [sent.call.task for sent in provider.sent] == [Task.VARIATION] * 2
+    params = provider.sent[0].call.body["imageVariationParams"]
+    assert (params["images"], params["text"]) == ([PHOTO.b64, OTHER.b64], "in autumn")
+    both(provider, "variation", "canvas", image=PHOTO.bytes, task="variation")
+    assert provider.sent[-1].call.task is Task.VARIATION
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "parameter"),
+    [
+        ("edit", dict(image=None), "image"),
+        ("edit", dict(image=b"GIF89a"), "image"),
+        ("variation", dict(image=None), "image"),
+        ("variation", dict(image=PHOTO, task="inpaint"), "task"),
+        ("variation", dict(image=PHOTO, task="paint"), "task"),
+    ],
+)
+def test_mistakes_cost_nothing(method: str, params: dict[str, Any], parameter: str) -> None:
+    """Both routers say the same, before a call is made."""
+    provider = FakeProvider()
+    errors = both(provider, method, "canvas", **params)
+    assert [type(error) for error in errors] == [InvalidRequest] * 2
+    assert [error.parameter for error in errors] == [parameter] * 2
+    assert str(errors[0]) == str(errors[1])
+    assert provider.sent == ()
+
+
+def test_the_cache_tells_pictures_apart() -> None:
+    """The same words and seed with another picture, or another mask, are another request."""
+    provider = FakeProvider()
+    with Router(CONFIG, provider=provider) as router:
+
+        def state(image: Any, **more: Any) -> str:
+            return router.edit("touch-up", "a hat", image=image, mask_mode="white", seed=5, **more).cache
+
+        whole, half = Pillow.new("L", (640, 512), 255), Pillow.linear_gradient("L").resize((640, 512))
+        assert state(PHOTO, mask=whole) == "miss"
+        assert state(PHOTO.bytes, mask=whole) == "hit"
+        assert state(OTHER, mask=whole) == "miss"
+        assert state(PHOTO, mask=half) == "miss"
+
+
+def test_a_service_can_forbid_paths(tmp_path: Path) -> None:
+    """URLs are off unless switched on, paths are on unless switched off."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(PHOTO.bytes)
+    provider = FakeProvider()
+    for value in (path, str(path), "https://example.com/otter.png"):
+        for error in both(provider, "variation", "canvas", image=value, parts={"picture_files": False}):
+            assert isinstance(error, InvalidRequest)
+            assert error.parameter == "image"
+    assert provider.sent == ()
+    (error, _) = both(provider, "variation", "canvas", image="https://localhost/x.png", parts={"picture_urls": True})
+    assert "is not a public one" in str(error)
+
+
+def test_a_cancelled_request_ends_its_span() -> None:
+    """Also while its pictures are still being read in another thread."""
+
+    async def cancelled() -> None:
+        async with AsyncRouter(CONFIG, provider=FakeProvider()) as router:
+            task = asyncio.create_task(router.variation("canvas", image=PHOTO.bytes))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(cancelled())
