@@ -46,7 +46,6 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p lascaux
-	MYPYPATH=$(VENV)/typing $(BIN)/mypy tests
 
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache

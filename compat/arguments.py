@@ -12,10 +12,10 @@ from ..providers.param_names import IGNORED, SPECIAL
 from ..providers.param_names import NAMES as PICTURE
 from ..providers.param_native import NATIVE_NAMES
 from ..providers.types import Warning
-from .credentials import NAMES as CREDENTIALS
-from .identifiers import parsed
-from .names import CALL, PARAMS
-from .notes import is_reference
+from .config.credentials import NAMES as CREDENTIALS
+from .config.identifiers import parsed
+from .config.names import CALL, PARAMS
+from .config.notes import is_reference
 
 __all__ = ["Arguments"]
 

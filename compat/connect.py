@@ -10,11 +10,11 @@ from ..providers.errors import InvalidRequest
 from ..providers.types import Warning
 from ..router.client import Router
 from ..router.config import Config, Document
+from ..router.config.problems import dotted
 from ..router.errors import ConfigError
-from ..router.problems import dotted
 from .arguments import Arguments
 from .config import translate
-from .notes import Path
+from .config.notes import Path
 from .routers import Connection
 
 __all__ = ["connect"]

@@ -91,11 +91,10 @@ class Router(_Client):
         """Make pictures from words.
 
         ``params`` are OpenAI's, LiteLLM's and the models' own names: ``size`` ("1024x1024"), ``n``, ``seed``, ``quality``,
-        ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native``,
-        fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into the
-        body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting), ``deadline`` and
-        ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (cached answers are not shared between
-        tenants).
+        ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native`` for
+        fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into
+        the body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting),
+        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (answers are not shared between tenants).
 
         Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or
         DeadlineExceeded: all of them `LascauxError`, all with ``.attempts``.

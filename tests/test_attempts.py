@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_a_probe_that_fails_doubles_the_cooldown(world: Any) -> None:
         w.ask("hero", at=i, prompt=str(i))
     w.play()
     probes = [begun.at for begun in a.begun if begun.probe]
-    gaps = [round(later - earlier, -1) for earlier, later in zip(probes, probes[1:], strict=False)]
+    gaps = [round(later - earlier, -1) for earlier, later in pairwise(probes)]
     assert gaps[:5] == [60, 120, 240, 300, 300]
     assert all(end.error is None for end in w.ended)
 

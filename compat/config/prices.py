@@ -24,7 +24,7 @@ class Prices:
         if base is None or is_reference(base):
             self._draft.warn(price.path, "has no effect: it can not be told which model it is the price of")
             return
-        from ..providers.catalog import Catalog  # reads its tables when first asked
+        from ...providers.catalog import Catalog  # reads its tables when first asked
 
         model = Catalog.load().find(base)
         name = model.id if model else base

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..providers.bedrock.ids import ModelRef
-from ..providers.errors import InvalidRequest
+from ...providers.bedrock.ids import ModelRef
+from ...providers.errors import InvalidRequest
 
 __all__ = ["base_of", "parsed", "region_of"]
 

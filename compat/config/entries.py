@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..providers.bedrock.ids import Kind
-from ..providers.param_names import IGNORED
-from ..providers.param_names import NAMES as PICTURE
-from ..providers.param_native import NATIVE_NAMES
+from ...providers.bedrock.ids import Kind
+from ...providers.param_names import IGNORED
+from ...providers.param_names import NAMES as PICTURE
+from ...providers.param_native import NATIVE_NAMES
 from .credentials import NAMES as CREDENTIALS
 from .credentials import Identities
 from .identifiers import base_of, parsed, region_of
@@ -124,8 +124,8 @@ def _served(alias: str, model: Found, params: Params, draft: Draft) -> bool:
         return True
     name = head if provider is None else provider.value
     if name != "bedrock" and not is_reference(name):
-        message = f"{alias[:80]!r} is served by {str(name)[:40]!r}; here are image models of Bedrock only"
-        draft.refuse(model.path if provider is None else provider.path, message)
+        message = f"is left out: {alias[:80]!r} is served by {str(name)[:40]!r}, and here are image models of Bedrock only"
+        draft.warn(model.path if provider is None else provider.path, message)
         return False
     return True
 
