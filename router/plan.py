@@ -84,6 +84,8 @@ class Planner:
 
     def step(self, alias: Alias, request: ImageRequest, *, today: date, tenant: str = "", caching: bool = True) -> Step:
         """Match one alias. Whoever can not do it is skipped with a reason."""
+        if alias.strict and not request.strict:
+            request = replace(request, strict=True)
         written: dict[str, tuple[Call, ...] | InvalidRequest] = {}
         candidates: list[Candidate] = []
         skipped: list[Skipped] = []

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..pricing import Cost, PriceBook, Usage
 from ..providers.base import Provider
-from ..providers.errors import LascauxError
+from ..providers.errors import InvalidRequest, LascauxError
 from ..providers.params import build_request
 from ..providers.types import Call, Image, ImageRequest, ImageResult, Missing, Target, Warning
 from .attempts import Context, Trail, request_flow
 from .cache import Cache
+from .config.durations import parse_duration
 from .deployment import Deployment
 from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
 from .plan import Alias
@@ -20,6 +21,8 @@ from .records import Result
 from .telemetry import RequestSpan, Telemetry
 
 __all__ = ["Aliases", "Run", "Runtime"]
+
+T = TypeVar("T")
 
 
 class Aliases(Protocol):
@@ -68,9 +71,13 @@ class Run:
 
     def __init__(self, runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> None:
         self.runtime = runtime
+        if not isinstance(alias, str):
+            raise InvalidRequest(
+                f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name"
+            )
         route = runtime.aliases.find(alias)
         options = _Options.take(params)
-        strict = bool(options.strict or route.strict)
+        strict = options.strict or route.strict
         self.request: ImageRequest = build_request(prompt, strict=strict, **params)
         self.started = runtime.context.clock()
         self.trail = Trail(
@@ -169,7 +176,7 @@ class Run:
 class _Options:
     """What a caller may say about the way, next to what may be said about the picture."""
 
-    strict: bool | None
+    strict: bool
     deadline: float | None
     attempt_timeout: float | None
     tenant: str
@@ -177,13 +184,35 @@ class _Options:
 
     @classmethod
     def take(cls, params: dict[str, Any]) -> _Options:
+        """Take them out of ``params``. Raises InvalidRequest that names the option."""
         return cls(
-            params.pop("strict", None),
-            params.pop("deadline", None),
-            params.pop("attempt_timeout", None),
-            params.pop("tenant", None) or "",
-            params.pop("cache", None) is not False,
+            _option(params, "strict", bool, False, "true or false"),
+            _seconds(params, "deadline"),
+            _seconds(params, "attempt_timeout"),
+            _option(params, "tenant", str, "", "a name"),
+            _option(params, "cache", bool, True, "true or false"),
         )
+
+
+def _option(params: dict[str, Any], name: str, kind: type[T], default: T, allowed: str) -> T:
+    value = params.pop(name, None)
+    if value is None:
+        return default
+    if not isinstance(value, kind):
+        raise InvalidRequest(f"{name} must be {allowed} (got {type(value).__name__})", parameter=name, allowed=allowed)
+    return value
+
+
+def _seconds(params: dict[str, Any], name: str) -> float | None:
+    """Seconds as a number, or a duration as in the configuration."""
+    value = params.pop(name, None)
+    if value is None:
+        return None
+    seconds = parse_duration(value)
+    if not seconds:
+        allowed = "seconds above 0, such as 30, or a duration such as '30s'"
+        raise InvalidRequest(f"{name} must be {allowed} (got {str(value)[:40]!r})", parameter=name, allowed=allowed)
+    return seconds
 
 
 def _assemble(run: Run, served: Served) -> Result:
