@@ -420,5 +420,5 @@ def test_a_missing_file_is_said_so(tmp_path: Any) -> None:
     """With its name, and no traceback of ours."""
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         Router.from_yaml(tmp_path / "nowhere.yaml")
-    with pytest.raises(ConfigError, match="directory|folder"):
+    with pytest.raises(ConfigError, match=r"directory|folder"):
         Router.from_yaml(tmp_path)
