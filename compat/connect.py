@@ -31,7 +31,7 @@ _THEIRS = {"inference_profile": "model_id", "role_arn": "aws_role_name"} | {
 
 def connect(arguments: Arguments) -> Connection:
     """Build the router for these arguments. No network. Raises InvalidRequest, which says what is wrong with them."""
-    found = translate(arguments.document)
+    found = translate(arguments.document, needed=arguments.alias)
     if found.problems:
         _refuse(f"{dotted(_argument(note.path))}: {note.message}" for note in found.problems)
     origins = {ours: _argument(theirs) for ours, theirs in found.origins.items()}
@@ -41,7 +41,9 @@ def connect(arguments: Arguments) -> Connection:
     except ConfigError as error:
         _refuse(error.problems)
     said = [
-        Warning(code="config", parameter=dotted(_argument(note.path)), message=note.message) for note in found.warnings
+        Warning(code="config", parameter=dotted(_argument(note.path)), message=note.message)
+        for note in found.warnings
+        if note.path[:1] == ("model_list",)  # the rest of the document is not the caller's
     ]
     odd = [
         Warning(code=one.code, parameter=(one.parameter or "").rpartition(".")[2] or None, message=one.message)

@@ -106,8 +106,7 @@ def image_generation(
         return _call(Arguments.read(prompt, model, timeout, {**named, **params}, os.environ))
     except LascauxError as error:
         # What code that catches LiteLLM's errors looks at.
-        facts = {"status_code": error.status, "llm_provider": "bedrock", "model": model}
-        for name, value in facts.items():
+        for name, value in {"llm_provider": "bedrock", "model": model}.items():
             setattr(error, name, value)
         raise
 

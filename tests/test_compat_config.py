@@ -495,7 +495,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         """
         model_list:
         - model_name: a
-          litellm_params: {model: openai/dall-e-3}
+          litellm_params: {model: bedrok/amazon.nova-canvas-v1:0}
         - model_name: b
           litellm_params: {model: bedrock/amazon.nova-canvas-v1:0, aws_region_name: mars-1}
         router_settings: {cooldown_time: soon}

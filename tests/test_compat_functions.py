@@ -188,7 +188,7 @@ def test_mistakes_name_the_argument(row: dict[str, Any], bedrock: Emulator) -> N
     with pytest.raises(InvalidRequest) as caught:
         image_generation(**{"prompt": PROMPT, "model": NOVA, **row["params"]})
     assert str(caught.value) == row["error"]
-    assert caught.value.status == caught.value.status_code == 400  # type: ignore[attr-defined]  # set for LiteLLM's callers
+    assert caught.value.status == caught.value.status_code == 400
     assert bedrock.log == []
 
 
@@ -343,7 +343,7 @@ def test_a_blocked_prompt_is_final(bedrock: Emulator) -> None:
     with pytest.raises(ContentFiltered) as caught:
         image_generation(f"{PROMPT} [blocked-prompt]", NOVA, num_retries=3, fallbacks=[CORE])
     assert len(bedrock.log) == 1
-    assert caught.value.status_code == 400  # type: ignore[attr-defined]  # set for LiteLLM's callers
+    assert caught.value.status_code == 400
 
 
 def test_caching_only_when_asked_for(bedrock: Emulator) -> None:
@@ -385,7 +385,7 @@ def test_aimage_generation_raises_the_same_errors(bedrock: Emulator) -> None:
     """With the same facts on them."""
     with pytest.raises(InvalidRequest) as caught:
         asyncio.run(aimage_generation(prompt=PROMPT, model=NOVA, sead=3))
-    assert caught.value.status_code == 400  # type: ignore[attr-defined]  # set for LiteLLM's callers
+    assert caught.value.status_code == 400
 
 
 def test_a_connection_is_shared_and_follows_the_environment(bedrock: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

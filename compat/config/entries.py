@@ -16,6 +16,7 @@ from .identifiers import base_of, parsed, region_of
 from .names import PARAMS
 from .notes import Draft, Found, Params, Path, is_reference, near
 from .prices import Prices
+from .strangers import Stranger, leave_out, stranger
 
 __all__ = ["Entry", "read_entries", "write_deployment", "write_place"]
 
@@ -57,49 +58,51 @@ class Entry:
     """What it says about its share and its retries: weight, rpm, tpm, order, timeout, num_retries."""
 
 
-def read_entries(data: Mapping[str, Any], draft: Draft) -> list[Entry]:
-    """All entries that make sense so far; about the others, the draft says why."""
+def read_entries(
+    data: Mapping[str, Any], draft: Draft, needed: str | None = None
+) -> tuple[list[Entry], frozenset[str]]:
+    """All entries that make sense so far, and the aliases that are left out; the draft says why.
+
+    Entries that are not for us are left out beside others, unless they are for ``needed``.
+    """
     rows = data.get("model_list")
     if not isinstance(rows, (list, tuple)) or not rows:
         draft.refuse(("model_list",), "must be a list of entries, each with model_name and litellm_params")
-        return []
+        return [], frozenset()
     names = [row.get("model_name") for row in rows if isinstance(row, Mapping)]
     taken = {str(name) for name in names}
-    named = _credentials_by_name(data, draft)
-    entries = (_read(row, ("model_list", index), taken, named, draft) for index, row in enumerate(rows))
-    return [entry for entry in entries if entry is not None]
+    named = _credentials_by_name(data)
+    read = [_read(row, ("model_list", index), taken, named, draft) for index, row in enumerate(rows)]
+    entries = [one for one in read if isinstance(one, Entry)]
+    strangers = [one for one in read if isinstance(one, Stranger)]
+    return entries, leave_out(strangers, {entry.alias for entry in entries}, draft, needed)
 
 
 def _read(
     row: Any, path: Path, taken: set[str], credentials: Mapping[str, dict[str, Found]], draft: Draft
-) -> Entry | None:
+) -> Entry | Stranger | None:
     params = row.get("litellm_params") if isinstance(row, Mapping) else None
     if not isinstance(row, Mapping) or not isinstance(params, Mapping):
         draft.refuse(path, "must be a mapping with model_name and litellm_params")
         return None
-    for key in row:
-        if key not in ("model_name", "litellm_params", "model_info"):
-            where = (
-                "; it belongs under litellm_params"
-                if key in _KNOWN
-                else near(str(key), ("litellm_params", "model_info"))
-            )
-            draft.warn((*path, str(key)), f"has no effect{where}")
     alias, info = row.get("model_name"), row.get("model_info")
     if alias is None or isinstance(alias, (list, dict)) or not str(alias).strip():
         draft.refuse((*path, "model_name"), "must be the name that clients send as model")
         return None
     own = {str(key): Found(value, (*path, "litellm_params", str(key))) for key, value in params.items()}
-    found = Params({**_shared(own, credentials, draft), **own})
-    found.take("litellm_credential_name")
-    model = found.take("model")
+    name = own.get("litellm_credential_name")
+    found = Params({**(credentials.get(str(name.value), {}) if name else {}), **own})
+    model = _model_of(path, found, draft)
     if model is None:
-        draft.refuse((*path, "litellm_params"), "has no model")
-    if model is None or not _served(str(alias), model, found, draft):
         return None
-    if info is not None and not isinstance(info, Mapping):
-        draft.refuse((*path, "model_info"), "must be a mapping")
     about = Params.of(info if isinstance(info, Mapping) else {}, (*path, "model_info"))
+    other = stranger(str(alias), model, found, found.rest.get("base_model") or about.rest.get("base_model"))
+    if other and not other.misspelt:
+        return other
+    if other:
+        draft.refuse(other.tells.path, other.reason)
+        return None
+    _check(row, path, found.take("litellm_credential_name"), credentials, draft)
     return Entry(
         path=path,
         alias=str(alias),
@@ -111,23 +114,33 @@ def _read(
     )
 
 
-def _served(alias: str, model: Found, params: Params, draft: Draft) -> bool:
-    """Is this a model of Bedrock's, as far as its name tells?"""
-    provider = params.take("custom_llm_provider")
-    text = model.value
-    if not isinstance(text, str) or not text.strip():
+def _model_of(path: Path, params: Params, draft: Draft) -> Found | None:
+    model = params.take("model")
+    if model is None:
+        draft.refuse((*path, "litellm_params"), "has no model")
+    elif not isinstance(model.value, str) or not model.value.strip():
         draft.refuse(model.path, "must be a model such as bedrock/amazon.nova-canvas-v1:0")
-        return False
-    head, slash, _ = text.strip().partition("/")
-    by_name = slash and head != "bedrock" and not text.startswith("arn:") and not is_reference(text)
-    if provider is None and not by_name:
-        return True
-    name = head if provider is None else provider.value
-    if name != "bedrock" and not is_reference(name):
-        message = f"is left out: {alias[:80]!r} is served by {str(name)[:40]!r}, and here are image models of Bedrock only"
-        draft.warn(model.path if provider is None else provider.path, message)
-        return False
-    return True
+    else:
+        return model
+    return None
+
+
+def _check(
+    row: Mapping[Any, Any], path: Path, shared: Found | None, credentials: Mapping[str, Any], draft: Draft
+) -> None:
+    """What else is wrong with an entry of ours, as far as its outline goes."""
+    for key in row:
+        if key not in ("model_name", "litellm_params", "model_info"):
+            where = (
+                "; it belongs under litellm_params"
+                if key in _KNOWN
+                else near(str(key), ("litellm_params", "model_info"))
+            )
+            draft.warn((*path, str(key)), f"has no effect{where}")
+    if shared and str(shared.value) not in credentials:
+        draft.refuse(shared.path, f"must be a name in credential_list{near(str(shared.value), credentials)}")
+    if row.get("model_info") is not None and not isinstance(row["model_info"], Mapping):
+        draft.refuse((*path, "model_info"), "must be a mapping")
 
 
 def _deployment_name(alias: str, info: Params, own: Mapping[str, Found], taken: set[str], draft: Draft) -> str:
@@ -244,7 +257,7 @@ def _leftovers(entry: Entry, draft: Draft) -> None:
             draft.warn(found.path, f"is not known and has no effect{near(name, (*_KNOWN, *_PICTURE))}")
 
 
-def _credentials_by_name(data: Mapping[str, Any], draft: Draft) -> dict[str, dict[str, Found]]:
+def _credentials_by_name(data: Mapping[str, Any]) -> dict[str, dict[str, Found]]:
     """``credential_list``: keys that entries take over by ``litellm_credential_name``."""
     rows = data.get("credential_list")
     return {
@@ -255,13 +268,3 @@ def _credentials_by_name(data: Mapping[str, Any], draft: Draft) -> dict[str, dic
         for index, row in enumerate(rows if isinstance(rows, list) else ())
         if isinstance(row, Mapping) and "credential_name" in row and isinstance(row.get("credential_values"), Mapping)
     }
-
-
-def _shared(own: Mapping[str, Found], credentials: Mapping[str, dict[str, Found]], draft: Draft) -> dict[str, Found]:
-    name = own.get("litellm_credential_name")
-    if name is None or name.value is None:
-        return {}
-    if str(name.value) not in credentials:
-        draft.refuse(name.path, f"must be a name in credential_list{near(str(name.value), credentials)}")
-        return {}
-    return credentials[str(name.value)]

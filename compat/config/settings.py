@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .groups import write_attempts, write_timeout
 from .names import GENERAL, LITELLM, ROUTER
 from .notes import Draft, Found, Params, Path, is_reference, near, number
+from .strangers import is_left_out
 
 __all__ = ["Settings"]
 
@@ -157,15 +158,30 @@ class Settings:
         for other in params.rest.values():
             self._draft.warn(other.path, "has no effect: the cache has 'type' and 'ttl'")
 
-    def second_names(self, aliases: Iterable[str]) -> dict[str, str]:
-        """``model_group_alias``: other names of groups, written as aliases. Returns second name -> name."""
+    def second_names(self, aliases: Collection[str], left: Collection[str]) -> tuple[dict[str, str], frozenset[str]]:
+        """``model_group_alias``: other names of groups, written as aliases, unless all they lead to is ``left`` out.
+
+        Returns second name -> name, and every name that is left out.
+        """
+        seconds = self._seconds((*aliases, *left))
+        out = set(left)
+        known = (*aliases, *seconds)
+        while lost := [name for name, target in seconds.items() if is_left_out(target.value, out, known)]:
+            for name in lost:
+                self._say_left_out(seconds.pop(name))
+            out.update(lost)
+        for name, target in seconds.items():
+            self._draft.put(("aliases", name), target.value, target.path)
+        return {name: target.value for name, target in seconds.items()}, frozenset(out)
+
+    def _seconds(self, aliases: Collection[str]) -> dict[str, Found]:
         found = self._take("model_group_alias")
         if found is None:
             return {}
         if not isinstance(found.value, Mapping):
             self._draft.refuse(found.path, "must be a mapping of names to model names")
             return {}
-        seconds: dict[str, str] = {}
+        seconds: dict[str, Found] = {}
         for name, target in found.value.items():
             path = (*found.path, str(name))
             if isinstance(target, Mapping):
@@ -177,36 +193,59 @@ class Settings:
             elif not isinstance(target, str):
                 self._draft.refuse(path, "must be a model_name")
             else:
-                seconds[str(name)] = target
-                self._draft.put(("aliases", str(name)), target, path)
+                seconds[str(name)] = Found(target, path)
         return seconds
 
-    def fallbacks(self, aliases: Sequence[str], seconds: Mapping[str, str]) -> dict[str, list[Found]]:
-        """Where requests of each alias go next, in order; ``default_fallbacks`` for those that name none."""
+    def fallbacks(
+        self, aliases: Sequence[str], seconds: Mapping[str, str], left: Collection[str]
+    ) -> dict[str, list[Found]]:
+        """Where requests of each alias go next, in order; ``default_fallbacks`` for those that name none.
+
+        Ways from and to those that are ``left`` out are left out too.
+        """
         general = self._take("default_fallbacks")
-        default = list(self._names(general)) if general else []
+        default = self._kept(self._names(general), left) if general else []
         ways: dict[str, list[Found]] = {}
         found = self._take("fallbacks")
-        for name, targets in self._pairs(found) if found else ():
+        for row in self._rows(found) if found else ():
+            name = str(row.path[-1])
+            if name != "*" and is_left_out(name, left, self._served()):
+                self._say_left_out(Found(name, row.path))
+                continue
+            targets = list(self._names(row))
             if name == "*":
-                default += targets
+                default += self._kept(targets, left)
             elif name in seconds:
                 self._draft.warn(
-                    targets[0].path if targets else found.path if found else (),
+                    targets[0].path if targets else row.path,
                     f"has no effect: {name!r} is a second name of {seconds[name]!r}, whose fallbacks count",
                 )
             elif name in aliases:
-                ways[name] = ways.get(name, []) + targets
+                ways[name] = ways.get(name, []) + self._kept(targets, left)
             else:
-                self._draft.warn(
-                    targets[0].path[:-1] if targets else (),
-                    f"has no effect: no model_name is {name[:80]!r}{near(name, aliases)}",
-                )
-        for name in aliases:
-            ways.setdefault(name, default)
-        return {name: _unique(name, targets, seconds) for name, targets in ways.items()}
+                self._draft.warn(row.path, f"has no effect: no model_name is {name[:80]!r}{near(name, aliases)}")
+        for alias in aliases:
+            ways.setdefault(alias, default)
+        return {alias: _unique(alias, targets, seconds) for alias, targets in ways.items()}
 
-    def _pairs(self, found: Found) -> Iterable[tuple[str, list[Found]]]:
+    def _kept(self, targets: Iterable[Found], left: Collection[str]) -> list[Found]:
+        kept = []
+        for target in targets:
+            if is_left_out(target.value, left, self._served()):
+                self._say_left_out(target)
+            else:
+                kept.append(target)
+        return kept
+
+    def _served(self) -> tuple[str, ...]:
+        """Every name that the translation has made so far."""
+        return (*self._draft.data.get("aliases", ()), *self._draft.data.get("deployments", ()))
+
+    def _say_left_out(self, name: Found) -> None:
+        self._draft.warn(name.path, f"is left out: no entry of {name.value[:80]!r} is served here")
+
+    def _rows(self, found: Found) -> Iterable[Found]:
+        """The lists of ``fallbacks``. The last step of the path of each is the name that it is for."""
         if not isinstance(found.value, list):
             self._draft.refuse(found.path, "must be a list such as [{name: [other, another]}]")
             return
@@ -216,7 +255,7 @@ class Settings:
                 self._draft.refuse(path, "must be a mapping such as {name: [other, another]}")
                 continue
             for name, targets in row.items():
-                yield str(name), list(self._names(Found(targets, (*path, str(name)))))
+                yield Found(targets, (*path, str(name)))
 
     def _names(self, found: Found) -> Iterable[Found]:
         targets = [found.value] if isinstance(found.value, str) else found.value

@@ -2,7 +2,8 @@
 
 Values in environment variables (``os.environ/NAME``) stay references; the loader resolves them as in our own files. The
 defaults are ours where the file is silent. Nothing is dropped without a word: what has no effect becomes a warning, what
-would change who pays or what is shown is refused.
+would change who pays or what is shown is refused. Entries of other providers, and of models that make no pictures, are left
+out beside entries that we serve.
 """
 
 from __future__ import annotations
@@ -47,16 +48,17 @@ def is_litellm(data: object) -> TypeGuard[Mapping[str, Any]]:
     return "model_list" in data or (settings and not any(name in data for name in OWN_SECTIONS))
 
 
-def translate(data: Mapping[str, Any]) -> Translation:
+def translate(data: Mapping[str, Any], *, needed: str | None = None) -> Translation:
     """Say a LiteLLM configuration in our words.
 
     ``model_name`` becomes an alias, each entry of it a deployment; ``order`` its priority, ``weight`` (or ``rpm``) its
-    weight; retries count the first call; ``router_settings`` win over ``litellm_settings``.
+    weight; retries count the first call; ``router_settings`` win over ``litellm_settings``. What leads only to entries that
+    are not for us is left out with a warning; it is a problem if nothing else is there, or if it is the alias ``needed``.
     """
     draft = Draft()
     _check_sections(data, draft)
     settings, identities, prices = Settings(data, draft), Identities(draft), Prices(draft)
-    entries = read_entries(data, draft)
+    entries, left = read_entries(data, draft, needed)
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.alias, []).append(entry)
@@ -70,8 +72,8 @@ def translate(data: Mapping[str, Any]) -> Translation:
         write_alias(alias, group, settings.strategy, draft)
     prices.write()
     settings.write()
-    seconds = settings.second_names(tuple(groups))
-    ways = settings.fallbacks(tuple(groups), seconds)
+    seconds, left = settings.second_names(tuple(groups), left)
+    ways = settings.fallbacks(tuple(groups), seconds, left)
     members = {
         alias: [use["use"] for use in draft.data["aliases"][alias]["deployments"]]
         for alias in groups
