@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,6 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from lascaux.pricing import Cost
 from lascaux.providers.errors import AttemptTimeout, LascauxError
 from lascaux.providers.types import Call, Image, ImageRequest, ImageResult, Target, Task
@@ -24,6 +26,10 @@ from lascaux.router.plan import Alias, Planner, Use
 from lascaux.router.quota import Limits
 from lascaux.router.retry import RetryBudget, RetryPolicy
 from lascaux.router.strategies import STRATEGIES
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
