@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ..pricing import Cost, PriceBook, Usage
 from ..providers.base import Provider
-from ..providers.errors import InvalidRequest, LascauxError
+from ..providers.errors import AttemptTimeout, InvalidRequest, LascauxError
 from ..providers.params import build_request
 from ..providers.types import Call, Image, ImageRequest, ImageResult, Missing, Target, Warning
-from .attempts import Context, Trail, request_flow
+from .attempts import request_flow
 from .cache import Cache
 from .config.durations import parse_duration
+from .context import Context, Trail
 from .deployment import Deployment
 from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
 from .plan import Alias
@@ -23,6 +25,10 @@ from .telemetry import RequestSpan, Telemetry
 __all__ = ["Aliases", "Run", "Runtime"]
 
 T = TypeVar("T")
+
+_LONGEST_TENANT = 256
+_BY_THE_HOUR = re.compile(r":(?:provisioned-model|custom-model-deployment|imported-model|custom-model)/")
+"""ARNs of models that an account runs for itself: not sold by the picture, and not retired with the public model."""
 
 
 class Aliases(Protocol):
@@ -34,6 +40,10 @@ class Aliases(Protocol):
 
     def find(self, name: str) -> Alias:
         """The alias, the deployments, or the passed-through model of that name. Raises UnknownAlias."""
+        ...
+
+    def all(self) -> tuple[Alias, ...]:
+        """Every alias that was made so far, passed-through models included."""
         ...
 
 
@@ -50,6 +60,14 @@ class Runtime:
     telemetry: Telemetry
     warnings: tuple[Warning, ...] = ()
 
+    def after_fork(self) -> None:
+        """In a child process: nobody holds our locks, no call is under way."""
+        self.context.lock.renew()
+        self.cache.renew()
+        for alias in self.aliases.all():
+            for use in alias.uses:
+                use.deployment.forget_calls()
+
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""
         first = result.images[0] if result.images else None
@@ -63,7 +81,13 @@ class Runtime:
             quality=call.quality,
             steps=call.steps,
         )
-        return self.book.price(usage, on=self.context.today())
+        cost = self.book.price(usage, on=self.context.today())
+        if _BY_THE_HOUR.search(target.model_id) and cost.confidence != "override":
+            note = (
+                "provisioned and custom models are billed by the hour, not by the picture; an override can give a price"
+            )
+            return Cost(usd=None, table=cost.table, images=cost.images, note=note)
+        return cost
 
 
 class Run:
@@ -80,6 +104,8 @@ class Run:
         strict = options.strict or route.strict
         self.request: ImageRequest = build_request(prompt, strict=strict, **params)
         self.started = runtime.context.clock()
+        self.sending = 0
+        """Upstream calls under way, kept by the driver."""
         self.trail = Trail(
             alias=route,
             started=self.started,
@@ -123,7 +149,10 @@ class Run:
             server_port=port,
         ) as span:
             try:
-                result = self.runtime.provider.send(target, call, timeout=send.timeout)
+                left = send.until - self.runtime.context.clock()
+                if left <= 0:
+                    raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
+                result = self.runtime.provider.send(target, call, timeout=left)
             except LascauxError as error:
                 span.fail(
                     error.code,
@@ -189,7 +218,7 @@ class _Options:
             _option(params, "strict", bool, False, "true or false"),
             _seconds(params, "deadline"),
             _seconds(params, "attempt_timeout"),
-            _option(params, "tenant", str, "", "a name"),
+            _tenant(params),
             _option(params, "cache", bool, True, "true or false"),
         )
 
@@ -201,6 +230,14 @@ def _option(params: dict[str, Any], name: str, kind: type[T], default: T, allowe
     if not isinstance(value, kind):
         raise InvalidRequest(f"{name} must be {allowed} (got {type(value).__name__})", parameter=name, allowed=allowed)
     return value
+
+
+def _tenant(params: dict[str, Any]) -> str:
+    tenant = _option(params, "tenant", str, "", "a name")
+    if len(tenant) > _LONGEST_TENANT or any("\ud800" <= letter <= "\udfff" for letter in tenant):
+        allowed = f"at most {_LONGEST_TENANT} characters of Unicode text"
+        raise InvalidRequest(f"tenant must be {allowed}", parameter="tenant", allowed=allowed)
+    return tenant
 
 
 def _seconds(params: dict[str, Any], name: str) -> float | None:

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, settings
 from lascaux.pricing import Cost
 from lascaux.providers.errors import AttemptTimeout, LascauxError
 from lascaux.providers.types import Call, Image, ImageRequest, ImageResult, Target, Task
-from lascaux.router.attempts import Context, Trail, request_flow
+from lascaux.router.attempts import request_flow
 from lascaux.router.cache import Cache, Flights, MemoryCache
+from lascaux.router.context import Context, Trail
 from lascaux.router.deployment import Candidate, Deployment, Permit
 from lascaux.router.effects import Flow, Gather, Join, Land, Lookup, Send, Served, Sleep, Store
 from lascaux.router.health import HealthPolicy, State
@@ -222,8 +223,8 @@ class World:
 
     def _perform(self, effect: Any, resume: Callable[[Any], None]) -> None:
         match effect:
-            case Send(target, call, timeout):
-                self._send(target, call, timeout, resume)
+            case Send(target, call, until):
+                self._send(target, call, until - self.now, resume)
             case Sleep(seconds):
                 self._later(seconds, lambda: resume(None))
             case Join(key, timeout):

@@ -263,7 +263,8 @@ def test_concurrency_is_never_exceeded(world: Any) -> None:
 def test_closing_a_flow_gives_everything_back(world: Any) -> None:
     """A caller who goes away frees the place and hands the flight to one of those who wait."""
     from lascaux.providers.types import ImageRequest
-    from lascaux.router.attempts import Trail, request_flow
+    from lascaux.router.attempts import request_flow
+    from lascaux.router.context import Trail
     from lascaux.router.effects import Join, Lookup, Send
 
     w = world()
