@@ -1,6 +1,7 @@
 # make demo    one picture through the whole path, on the built-in emulator
 # make test    install what the tests need and run them all
 # make check   lint, types, import contracts, tests
+# make bench   CPU per call beside hand-written boto3, on this machine
 # make wheel   build sdist and wheel into dist/
 # make schema  write configs/lascaux.schema.json anew
 # make clean   forget everything that was made
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check lint types contracts wheel schema clean
+.PHONY: help demo test check lint types contracts bench wheel schema clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -46,10 +47,12 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	MYPYPATH=$(VENV)/typing $(BIN)/mypy -p lascaux
-	MYPYPATH=$(VENV)/typing $(BIN)/mypy tests
 
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/call_overhead.py
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --no-isolation --outdir dist .

@@ -21,10 +21,11 @@ _EPILOG = f"""\
 credentials
   access key {DEMO_KEY_ID} / {DEMO_SECRET}; bearer token {DEMO_BEARER_TOKEN} (TLS or --allow-plain-bearer)
 
-words in a prompt that set the content filters off
+words that set the content filters off, in a prompt or in the text metadata of an input picture
   [blocked-prompt]    the prompt is refused: 400, or an HTTP 200 that says so (Stability)
   [blocked-output]    every picture is held back: HTTP 200 without pictures, or with a blurred one (SDXL)
   [blocked-some]      half of the pictures are held back (Titan, Canvas)
+  [blocked-input]     the input picture is refused, as a prompt would be
   [inference-error]   the model fails: inside an HTTP 200 (Stability, SDXL), or 500
 
 faults

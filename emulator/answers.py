@@ -1,6 +1,7 @@
 """What each family answers: pictures, seeds, and the failures that hide inside an HTTP 200.
 
-Words in the prompt set the content filters off, as each family shows them:
+Words in the prompt set the content filters off, as each family shows them. They are looked for in search and mask
+prompts too, and in the text metadata of input pictures (PNG text, EXIF description), for tasks that have no prompt:
 
 ``[blocked-prompt]``
     Titan, Canvas and SDXL: 400 ValidationException. Stability: 200 with ``finish_reasons: ["Filter reason: prompt"]``.
@@ -10,6 +11,9 @@ Words in the prompt set the content filters off, as each family shows them:
 ``[blocked-some]``
     Titan and Canvas: 200 with fewer images than asked for, and ``error`` (a single image: like ``[blocked-output]``).
     Others make one image only: like ``[blocked-output]``.
+``[blocked-input]``
+    Only where there is an input picture. Titan, Canvas and SDXL: 400 ValidationException. Stability: 200 with
+        ``finish_reasons: ["Filter reason: input image"]``.
 ``[inference-error]``
     Stability: 200 with ``finish_reasons: ["Inference error"]``. SDXL: 200 with an artifact ``ERROR``. Titan and
         Canvas: 500.
@@ -24,21 +28,33 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from PIL import ImageOps
 
+from .canvas import encode
 from .errors import DEFAULT_MESSAGES, BedrockError, rejected
 from .job import Job
 
 __all__ = ["TRIGGERS", "Drawn", "answer"]
 
-TRIGGERS = ("[blocked-prompt]", "[blocked-output]", "[blocked-some]", "[inference-error]")
+TRIGGERS = ("[blocked-prompt]", "[blocked-output]", "[blocked-some]", "[blocked-input]", "[inference-error]")
 """The words in a prompt that set a failure off."""
 
 _TITAN_BLOCKED = (
     "This request has been blocked by our content filters. Our filters automatically flagged this prompt because it may "
     "conflict our AUP or AWS Responsible AI Policy. Please adjust your text prompt to submit a new request."
 )
+_TITAN_INPUT_BLOCKED = (
+    "This request has been blocked by our content filters. Our filters automatically flagged the input image because it "
+    "may conflict our AUP or AWS Responsible AI Policy. Please adjust your input image to submit a new request."
+)
+_CANVAS_INPUT_BLOCKED = (
+    "The input image has been blocked by our content filters. Please adjust your input image to submit a new request."
+)
 _CANVAS_BLOCKED = (
     "The text prompt has been blocked by our content filters. Please adjust your text prompt to submit a new request."
+)
+_SDXL_INPUT_BLOCKED = (
+    "This request has been blocked by our content filters. Please adjust your input image and try again."
 )
 _SDXL_BLOCKED = "This request has been blocked by our content filters. Please adjust your text prompts and try again."
 
@@ -56,7 +72,9 @@ class Drawn:
 
 def answer(job: Job, paint: Paint, rng: random.Random) -> Drawn:
     """Draw a job and put it into its family's words. Raises BedrockError where the family answers with an error status."""
-    trigger = next((word for word in TRIGGERS if word in job.prompt), None)
+    text = f"{job.prompt}\n{job.words}"
+    pictures = job.edit is not None and job.edit.pictures
+    trigger = next((word for word in TRIGGERS if word in text and (pictures or word != "[blocked-input]")), None)
     return _FAMILIES[job.family](job, paint, rng, trigger)
 
 
@@ -75,6 +93,8 @@ def _seed(job: Job, rng: random.Random) -> int:
 def _amazon(job: Job, paint: Paint, rng: random.Random, trigger: str | None) -> Drawn:
     if trigger == "[blocked-prompt]":
         raise rejected(_TITAN_BLOCKED if job.family == "titan-image" else _CANVAS_BLOCKED)
+    if trigger == "[blocked-input]":
+        raise rejected(_TITAN_INPUT_BLOCKED if job.family == "titan-image" else _CANVAS_INPUT_BLOCKED)
     if trigger == "[inference-error]":
         raise BedrockError(500, "InternalServerException", DEFAULT_MESSAGES["InternalServerException"])
     kept = job.count
@@ -84,6 +104,9 @@ def _amazon(job: Job, paint: Paint, rng: random.Random, trigger: str | None) -> 
         kept = job.count // 2
     seed = _seed(job, rng)
     document: dict[str, Any] = {"images": [_b64(paint(job, seed, index, False)) for index in range(kept)]}
+    if kept and job.edit is not None and job.edit.returns_mask and job.edit.mask is not None:
+        shown = ImageOps.invert(job.edit.mask).convert("RGB")
+        document["maskImage"] = _b64(encode(shown, "png", model_id=job.model_id, seed=seed))
     if kept < job.count:
         share = "Some" if kept else "All"
         document["error"] = f"{share} of the generated images have been blocked by our content filters."
@@ -93,6 +116,8 @@ def _amazon(job: Job, paint: Paint, rng: random.Random, trigger: str | None) -> 
 def _sdxl(job: Job, paint: Paint, rng: random.Random, trigger: str | None) -> Drawn:
     if trigger == "[blocked-prompt]":
         raise rejected(_SDXL_BLOCKED)
+    if trigger == "[blocked-input]":
+        raise rejected(_SDXL_INPUT_BLOCKED)
     seed = _seed(job, rng)
     if trigger == "[inference-error]":
         return _drawn({"result": "error", "artifacts": [{"seed": seed, "finishReason": "ERROR"}]}, 0)
@@ -109,6 +134,7 @@ _REASONS = {
     "[blocked-prompt]": "Filter reason: prompt",
     "[blocked-output]": "Filter reason: output image",
     "[blocked-some]": "Filter reason: output image",
+    "[blocked-input]": "Filter reason: input image",
     "[inference-error]": "Inference error",
 }
 
@@ -125,4 +151,5 @@ _FAMILIES: Mapping[str, Callable[[Job, Paint, random.Random, str | None], Drawn]
     "nova-canvas": _amazon,
     "sdxl": _sdxl,
     "stability-generate": _stability,
+    "stability-service": _stability,
 }

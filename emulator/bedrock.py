@@ -211,10 +211,10 @@ def _peek(body: bytes) -> dict[str, Any] | None:
 
 def _prompt(body: dict[str, Any]) -> str:
     """Every piece of text that could be a prompt, however wrong the rest of the body is."""
-    found = [body.get("prompt")]
-    params = body.get("textToImageParams")
-    if isinstance(params, dict):
-        found.append(params.get("text"))
+    found = [body.get(name) for name in ("prompt", "search_prompt", "select_prompt")]
+    for name, params in body.items():
+        if name.endswith("Params") and isinstance(params, dict):
+            found += [params.get("text"), params.get("maskPrompt")]
     entries = body.get("text_prompts")
     if isinstance(entries, list):
         found += [entry.get("text") for entry in entries if isinstance(entry, dict)]

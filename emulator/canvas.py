@@ -17,21 +17,31 @@ DRAWN_BY = "Lascaux emulator"
 """Stands in every picture: PNG text ``Software``, EXIF ``Software`` of JPEG and WebP."""
 
 _EXIF_DESCRIPTION, _EXIF_SOFTWARE = 0x010E, 0x0131
-_TRUECOLOUR, _PALETTE = 2, 3
+_TRUECOLOUR, _PALETTE, _WITH_ALPHA = 2, 3, 6
+_BAND = 128
+"""Rows of a PNG that are filtered at a time, so that large pictures are not copied as a whole."""
 
 
-def encode(picture: Image.Image, format: Format, *, model_id: str, seed: int) -> bytes:
-    """An RGB picture as a file with the model and the seed in its metadata."""
+def encode(picture: Image.Image, format: Format, *, model_id: str, seed: int, exact: bool = False) -> bytes:
+    """An RGB or RGBA picture as a file with the model and the seed in its metadata.
+
+    ``exact`` keeps every pixel as it is where the format can (JPEG can not, nor has it an alpha channel: white shows).
+    """
     if format == "png":
-        return _png(picture.size, 8, _TRUECOLOUR, b"", _filtered(picture), model_id=model_id, seed=seed)
+        colour = _WITH_ALPHA if picture.mode == "RGBA" else _TRUECOLOUR
+        return _png(picture.size, 8, colour, b"", _filtered(picture), model_id=model_id, seed=seed)
     exif = Image.Exif()
     exif[_EXIF_SOFTWARE] = DRAWN_BY
     exif[_EXIF_DESCRIPTION] = _description(model_id, seed)
     out = io.BytesIO()
-    if format == "jpeg":
-        picture.save(out, "JPEG", quality=90, exif=exif)
-    else:
-        picture.save(out, "WEBP", quality=85, method=0, exif=exif)
+    if format == "webp":
+        picture.save(out, "WEBP", quality=0 if exact else 85, method=0, lossless=exact, exact=exact, exif=exif)
+        return out.getvalue()
+    if picture.mode == "RGBA":
+        white = Image.new("RGB", picture.size, (255, 255, 255))
+        white.paste(picture, (0, 0), picture)
+        picture = white
+    picture.save(out, "JPEG", quality=95 if exact else 90, exif=exif)
     return out.getvalue()
 
 
@@ -54,14 +64,19 @@ def _png(
 
 
 def _filtered(picture: Image.Image) -> bytes:
-    """RGB pixels, each row as the difference to the row above (PNG filter 2), compressed."""
-    above = Image.new("RGB", picture.size)
-    above.paste(picture, (0, 1))
-    rows = memoryview(ImageChops.subtract_modulo(picture, above).tobytes())
-    stride = picture.width * 3
-    raw = b"".join(part for start in range(0, len(rows), stride) for part in (b"\x02", rows[start : start + stride]))
+    """Pixels, each row as the difference to the row above (PNG filter 2), compressed."""
+    width, height = picture.size
+    stride = width * len(picture.getbands())
     deflate = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
-    return deflate.compress(raw) + deflate.flush()
+    parts = []
+    for top in range(0, height, _BAND):
+        bottom = min(height, top + _BAND)
+        # Above the first row everything counts as 0, which is what cropping beyond the edge gives.
+        above = picture.crop((0, top - 1, width, bottom - 1))
+        rows = memoryview(ImageChops.subtract_modulo(picture.crop((0, top, width, bottom)), above).tobytes())
+        raw = (part for start in range(0, len(rows), stride) for part in (b"\x02", rows[start : start + stride]))
+        parts.append(deflate.compress(b"".join(raw)))
+    return b"".join(parts) + deflate.flush()
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ from typing import Literal
 import orjson
 
 from .canvas import encode, flat
+from .editing import edited, exact
 from .job import Job
 from .painting import paint
 
@@ -44,13 +45,7 @@ class Gallery:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        size = (job.width, job.height)
-        if self._fast:
-            made = flat(size, digest, job.format, model_id=job.model_id, seed=seed)
-        else:
-            made = encode(
-                paint(job.prompt, digest, size, blurred=blurred), job.format, model_id=job.model_id, seed=seed
-            )
+        made = self._made(job, digest, seed, blurred)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = made
@@ -58,6 +53,16 @@ class Gallery:
             while self._bytes > self._max_bytes:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
         return made
+
+    def _made(self, job: Job, digest: bytes, seed: int, blurred: bool) -> bytes:
+        size = (job.width, job.height)
+        if self._fast and not exact(job):
+            return flat(size, digest, job.format, model_id=job.model_id, seed=seed)
+        if job.edit is not None:
+            picture = edited(job, digest, fast=self._fast, blurred=blurred)
+        else:
+            picture = paint(job.prompt, digest, size, blurred=blurred)
+        return encode(picture, job.format, model_id=job.model_id, seed=seed, exact=exact(job))
 
 
 def fingerprint(job: Job, seed: int, index: int) -> bytes:

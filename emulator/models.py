@@ -1,4 +1,4 @@
-"""What the emulator knows of each model: family, regions, dates, and the shape of its text-to-image parameters.
+"""What the emulator knows of each model: family, regions, dates, and how it may be called.
 
 A transcription of its own, made on 2026-11-22 from AWS's parameter pages, the model cards and the lifecycle page
 (and, where those are gone, from public records of them). Where the documents leave a doubt the wider reading stands

@@ -5,11 +5,12 @@ For example ``#/textToImageParams/text: expected maxLength: 512, actual: 536``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Array", "Integer", "Number", "Object", "Rule", "Text", "violations"]
+__all__ = ["Array", "Boolean", "Integer", "Number", "Object", "Rule", "Text", "violations"]
 
 _NAMES = {
     dict: "JSONObject",
@@ -24,11 +25,17 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A string; lengths are counted in characters."""
+    """A string; lengths are counted in characters. ``pattern`` must match all of it."""
 
     min: int = 0
     max: int | None = None
     enum: Sequence[str] = ()
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boolean:
+    """``true`` or ``false``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +73,7 @@ class Object:
     open: bool = False
 
 
-Rule = Text | Integer | Number | Array | Object
+Rule = Text | Boolean | Integer | Number | Array | Object
 
 
 def violations(rule: Rule, value: Any, pointer: str = "#") -> list[str]:
@@ -74,6 +81,8 @@ def violations(rule: Rule, value: Any, pointer: str = "#") -> list[str]:
     match rule:
         case Text():
             return _text(rule, value, pointer)
+        case Boolean():
+            return [] if isinstance(value, bool) else _wrong_type("Boolean", value, pointer)
         case Integer() | Number():
             return _number(rule, value, pointer)
         case Array():
@@ -95,6 +104,8 @@ def _text(rule: Text, value: Any, pointer: str) -> list[str]:
         return [f"{pointer}: expected maxLength: {rule.max}, actual: {len(value)}"]
     if rule.enum and value not in rule.enum:
         return [f"{pointer}: {value[:80]} is not a valid enum value"]
+    if rule.pattern is not None and not re.fullmatch(rule.pattern, value):
+        return [f"{pointer}: string [{value[:80]}] does not match pattern ^{rule.pattern}$"]
     return []
 
 

@@ -22,6 +22,8 @@ from .request import Request
 
 __all__ = ["Emulator"]
 
+_LOG_BYTES = 256 * 1024 * 1024
+
 
 class Emulator:
     """A look-alike of Amazon Bedrock on a local port; start it with ``start()`` or ``with``.
@@ -48,7 +50,7 @@ class Emulator:
         tls: paths of a certificate chain and its key, to serve HTTPS.
         rng: the source of random seeds.
         clock: the current time, for signature dates.
-        log_limit: how many records ``log`` keeps.
+        log_limit: how many records ``log`` keeps; fewer when the bodies of their requests exceed 256 MiB together.
     """
 
     def __init__(
@@ -99,7 +101,8 @@ class Emulator:
         self._tls = _context(tls)
         self._listener: Listener | None = None
         self._lock = threading.Lock()
-        self._log: deque[Record] = deque(maxlen=log_limit)
+        self._log: deque[tuple[Record, int]] = deque(maxlen=log_limit)
+        self._log_bytes = 0
         self._billed = 0
         self.on_record: Callable[[Record], None] | None = None
         """Called with each record, in the thread that serves the call."""
@@ -151,7 +154,7 @@ class Emulator:
     def log(self) -> list[Record]:
         """The calls so far, oldest first."""
         with self._lock:
-            return list(self._log)
+            return [record for record, _ in self._log]
 
     @property
     def billed(self) -> int:
@@ -163,6 +166,7 @@ class Emulator:
         """Empty the log and set ``billed`` to 0."""
         with self._lock:
             self._log.clear()
+            self._log_bytes = 0
             self._billed = 0
 
     def add_key(self, key_id: str, secret: str, session_token: str | None = None) -> None:
@@ -172,11 +176,21 @@ class Emulator:
     def _respond(self, request: Request, secure: bool) -> Reply:
         reply = self._bedrock.reply(request, secure=secure)
         with self._lock:
-            self._log.append(reply.record)
+            self._remember(reply.record, len(request.body))
             self._billed += reply.record.images
         if self.on_record is not None:
             self.on_record(reply.record)
         return reply
+
+    def _remember(self, record: Record, size: int) -> None:
+        """Keep a record; the oldest go when there are too many, or when the pictures in their bodies are too large."""
+        if len(self._log) == self._log.maxlen and self._log:
+            self._log_bytes -= self._log.popleft()[1]
+        if self._log.maxlen:
+            self._log.append((record, size))
+            self._log_bytes += size
+        while self._log_bytes > _LOG_BYTES and len(self._log) > 1:
+            self._log_bytes -= self._log.popleft()[1]
 
 
 def _context(tls: tuple[str, str] | None) -> ssl.SSLContext | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Context, Decimal
 from typing import TypeVar
@@ -190,8 +190,8 @@ class Cost:
     unit_usd: Decimal | None = None
     confidence: str | None = None
     source: str | None = None
-    rate: Rate | None = None
-    note: str | None = None
+    rate: Rate | None = field(default=None, repr=False)
+    note: str | None = field(default=None, repr=False)
     saved_usd: Decimal | None = None
 
     @classmethod

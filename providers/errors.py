@@ -87,6 +87,11 @@ class LascauxError(Exception):
         """The router's records of the calls that were made before this error ended the request."""
 
     @property
+    def status_code(self) -> int:
+        """``status``, under the name that clients of OpenAI's and LiteLLM's errors read."""
+        return self.status
+
+    @property
     def may_be_billed(self) -> bool:
         """True if AWS may have charged for the failed call."""
         return self.default_may_be_billed

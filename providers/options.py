@@ -1,4 +1,4 @@
-"""What only some tasks know, under one name for every model. Families translate; what a model lacks is warned about or refused.
+"""What only some tasks know, under one name for every model. Families translate; what a model lacks is warned or refused.
 
 Names are those of ``ImageRequest.options``; a value is checked by the family against the catalogue's limits.
 """

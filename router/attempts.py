@@ -10,57 +10,26 @@ backoff).
 from __future__ import annotations
 
 import copy
-import itertools
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import date
-from random import Random
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..providers.errors import Effect, LascauxError
+from ..providers.errors import AttemptTimeout, Effect, LascauxError
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
+from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Sleep, Store
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
-from .plan import Alias, Planner, Step, nobody_can
-from .records import Attempt, Skipped
-from .retry import RetryBudget, backoff
+from .plan import Alias, Step, nobody_can
+from .records import Attempt
+from .retry import backoff
 from .strategies import choose, least_bad
 
-__all__ = ["Context", "Trail", "request_flow"]
+__all__ = ["request_flow"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What all requests of a router share. ``lock`` guards every deployment, strategy and the budget."""
-
-    planner: Planner
-    clock: Callable[[], float]
-    today: Callable[[], date]
-    rng: Random
-    budget: RetryBudget
-    panic_threshold: float = 0.5
-    lock: AbstractContextManager[Any] = field(default_factory=threading.Lock)
-    on_breaker: Callable[[str, str], None] = lambda deployment, state: None
-    """Told when a circuit breaker changes its state."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Trail:
-    """The memory of one request: its limits (``deadline`` on the context's clock), and what it has been through."""
-
-    alias: Alias
-    started: float
-    deadline: float
-    attempt_timeout: float
-    tenant: str = ""
-    caching: bool = True
-    attempts: list[Attempt] = field(default_factory=list)
-    skipped: dict[Skipped, None] = field(default_factory=dict)
-    ordinals: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+_HURRY = 10.0
+"""Seconds. A shorter limit that a caller has set for one request says more about the caller than about a deployment."""
 
 
 def request_flow(context: Context, request: ImageRequest, trail: Trail) -> Flow:
@@ -93,12 +62,13 @@ class _Part:
         self.number = number
         self.tried: set[str] = set()
         self.hopeless: set[str] = set(whole.hopeless) if whole else set()
+        self.looked_up: set[str] = set()
         self.calls: dict[str, int] = dict(whole.calls) if whole else {}
         self.waits = 0
         self.last_error: LascauxError | None = whole.last_error if whole else None
         today = context.today()
         self.steps = tuple(
-            context.planner.step(alias, request, today=today, tenant=trail.tenant, caching=trail.caching)
+            context.planner.step(alias, request, today=today, tenant=trail.tenant, caching=trail.caching, part=number)
             for alias in chain
         )
         for step in self.steps:
@@ -114,9 +84,10 @@ class _Part:
             return (yield from self.attempts())
         while True:
             entry = yield Lookup(keys)
+            self.looked_up.update(keys)
             if entry is not None:
-                return self._served(entry, "hit")
-            flight: Flight[Served] = yield Join("+".join(keys), self.trail.deadline - self.context.clock())
+                return self._served(self._in_our_words(entry), "hit")
+            flight: Flight[Served] = yield Join(self._flight_key(keys), self.trail.deadline - self.context.clock())
             if flight.leader:
                 return (yield from self.lead(flight, keys))
             if not flight.outcome.done():
@@ -126,18 +97,43 @@ class _Part:
                 raise _copy(failure)
             served = flight.outcome.result()
             if served is not None:
-                return tuple(replace(piece, cache="coalesced") for piece in served)
+                return tuple(
+                    replace(piece, cache="coalesced", entry=self._in_our_words(piece.entry)) if piece.entry else piece
+                    for piece in served
+                )
+
+    def _flight_key(self, keys: tuple[str, ...]) -> str:
+        """Who may share a failure: equal calls with the same ways out and the same patience."""
+        trail = self.trail
+        patience = f"{trail.attempt_timeout:g}|{trail.deadline - trail.started:g}"
+        return f"{trail.alias.name}|{self.request.strict}|{patience}|{'+'.join(keys)}"
+
+    def _in_our_words(self, entry: Entry) -> Entry:
+        """Somebody else's answer with our own call: the body is the same, the warnings on the way to it may not be."""
+        theirs = entry.call
+        for step in self.steps:
+            for candidate in step.candidates:
+                ours = candidate.calls[0]
+                if len(candidate.calls) == 1 and ours.model == theirs.model and ours.body == theirs.body:
+                    return replace(entry, call=ours)
+        return entry
 
     def lead(self, flight: Flight[Served], keys: tuple[str, ...]) -> Flow:
         """Make the call that others wait for. The cache is asked again: the last flight may just have ended."""
         try:
             entry = yield Lookup(keys)
-            served = self._served(entry, "hit") if entry is not None else (yield from self.attempts())
+            if entry is not None:
+                served = self._served(self._in_our_words(entry), "hit")
+            else:
+                served = yield from self.attempts()
         except DeadlineExceeded:
             yield Land(flight, None)  # our time is over; those who wait may have more of it
             raise
         except LascauxError as error:
             yield Land(flight, error)
+            raise
+        except Exception as error:
+            flight.land(error)  # a mistake of ours: it would be the same for all who wait
             raise
         except BaseException:
             flight.land(None)  # we are being closed and can not yield: hand over to one of those who wait
@@ -151,6 +147,8 @@ class _Part:
             now = self.context.clock()
             if now >= self.trail.deadline:
                 raise self._too_late()
+            if self.trail.stopped.is_set():
+                raise self.last_error or NoDeploymentAvailable("the caller has gone before anybody was asked")
             step, permit = self._next(now)
             if step is None:
                 yield Sleep(self._patience(now))
@@ -159,16 +157,33 @@ class _Part:
             elif permit is None:
                 return (yield from self.fan_out(step))
             else:
+                key = permit.candidate.key
+                if key is not None and key not in self.looked_up:
+                    self.looked_up.add(key)
+                    hit = yield from self.remember(permit, key)
+                    if hit is not None:
+                        return self._served(self._in_our_words(hit), "hit")
                 entry = yield from self.send(step, permit)
                 if entry is not None:
-                    return self._served(entry, "bypass" if permit.candidate.key is None else "miss")
+                    return self._served(entry, "bypass" if key is None else "miss")
+
+    def remember(self, permit: Permit, key: str) -> Generator[Lookup, Any, Entry | None]:
+        """Before a lower priority or a fallback is called: it may have answered the same before."""
+        try:
+            entry: Entry | None = yield Lookup((key,))
+        except BaseException:
+            self._settle(permit, None, abandoned=True)
+            raise
+        if entry is not None:
+            self._settle(permit, None, abandoned=True)
+        return entry
 
     def send(self, step: Step, permit: Permit) -> Generator[Send | Store, Any, Entry | None]:
         """Make one call. None if it failed and somebody else may be asked."""
         candidate = permit.candidate
         call, target = candidate.calls[0], candidate.deployment.target
         started = self.context.clock()
-        timeout = min(self.trail.attempt_timeout, self.trail.deadline - started)
+        until = min(started + self.trail.attempt_timeout, self.trail.deadline)
         ordinal = next(self.trail.ordinals)
         self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
         record = Attempt(
@@ -188,9 +203,9 @@ class _Part:
             panic=permit.panic,
         )
         try:
-            result, cost = yield Send(target, call, timeout, step.alias.name, ordinal)
+            result, cost = yield Send(target, call, until, step.alias.name, ordinal)
         except LascauxError as error:
-            self._settle(permit, error)
+            self._settle(permit, error, abandoned=_says_nothing(error, until - started, step.alias))
             self._record(record, outcome=error.code, error=error, may_be_billed=error.may_be_billed)
             if not error.retry:
                 raise
@@ -330,6 +345,13 @@ class _Part:
             return ""
         listed = "; ".join(map(str, mine))
         return f": {listed}. Last error: {self.last_error}" if self.last_error else f": {listed}"
+
+
+def _says_nothing(error: LascauxError, timeout: float, alias: Alias) -> bool:
+    """Is this the limit of a caller in a hurry, or a wait of our own, rather than a fault of the deployment?"""
+    if not isinstance(error, AttemptTimeout):
+        return False
+    return not error.may_be_billed or timeout < min(alias.retry.attempt_timeout, _HURRY)
 
 
 def _copy(error: BaseException) -> BaseException:

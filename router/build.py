@@ -20,9 +20,9 @@ from ..providers.bedrock.ids import Kind, ModelRef
 from ..providers.catalog import Catalog, Model
 from ..providers.errors import LascauxError
 from ..providers.types import Target, Warning
-from .attempts import Context
 from .cache import Cache, MemoryCache, NoCache
 from .config import AliasConfig, Config, DeploymentConfig
+from .context import Context
 from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
@@ -35,6 +35,8 @@ from .telemetry import Telemetry
 
 __all__ = ["build"]
 
+_OWN = (Kind.PROVISIONED, Kind.CUSTOM_DEPLOYMENT, Kind.IMPORTED)
+"""Models that an account runs for itself: they outlive the public model."""
 _PASSED_THROUGH = 1000
 """Models that came in by a pattern and are remembered with their live state."""
 
@@ -145,7 +147,7 @@ class _Builder:
             target,
             health=self.health,
             limits=Limits(config.limits.rpm, config.limits.concurrency),
-            eol=life.eol,
+            eol=None if wire.kind in _OWN else life.eol,
             replacement=life.replacement[0] if life.replacement else None,
         )
         self._check_region(target, model, config)
@@ -209,15 +211,22 @@ class _Names:
         """Those that are written in the configuration."""
         return tuple(self._aliases)
 
+    def all(self) -> tuple[Alias, ...]:
+        """Every alias that was made so far, passed-through models included."""
+        return (*self._aliases.values(), *self._passed.values())
+
     def find(self, name: str) -> Alias:
         """The alias, the deployments, or the passed-through model of that name. Raises UnknownAlias."""
         found = self._aliases.get(name)
         if found is not None:
             return found
         with self._lock:
-            if name not in self._passed:
-                self._passed[name] = self._make(name)
-            return self._passed[name]
+            found = self._passed.get(name)
+        if found is None:
+            found = self._make(name)  # may read profiles, so not under the lock
+            with self._lock:
+                found = self._passed.setdefault(name, found)
+        return found
 
     def _make(self, name: str) -> Alias:
         alias = self._config.alias(name)

@@ -13,7 +13,6 @@ import orjson
 from cachetools import TTLCache
 
 from ..pricing import Cost
-from ..providers.errors import LascauxError
 from ..providers.types import Call, ImageResult, Target
 
 __all__ = ["Cache", "Entry", "Flight", "Flights", "MemoryCache", "NoCache", "call_key"]
@@ -60,6 +59,10 @@ class Cache(Protocol):
         """Keep an entry, or not."""
         ...
 
+    def renew(self) -> None:
+        """After a fork: nobody holds our locks."""
+        ...
+
 
 class NoCache:
     """Keeps nothing."""
@@ -70,6 +73,9 @@ class NoCache:
 
     def store(self, key: str, entry: Entry) -> None:
         """Nothing is kept."""
+
+    def renew(self) -> None:
+        """Nothing is held."""
 
 
 class MemoryCache:
@@ -96,6 +102,10 @@ class MemoryCache:
             if entry.size <= self._entries.maxsize:
                 self._entries[key] = entry
 
+    def renew(self) -> None:
+        """After a fork: nobody holds our lock."""
+        self._lock = threading.Lock()
+
     @property
     def bytes(self) -> int:
         """Bytes in use."""
@@ -116,7 +126,7 @@ T = TypeVar("T")
 class Flight(Generic[T]):
     """One request under way, and whether we are the one who makes it.
 
-    The future ends with the leader's outcome, with its `LascauxError`, or with None when the leader went away: then one
+    The future ends with the leader's outcome, with its error, or with None when the leader went away: then one
     of those who waited takes over.
     """
 
@@ -125,10 +135,10 @@ class Flight(Generic[T]):
     outcome: Future[T | None]
     flights: Flights[T]
 
-    def land(self, outcome: T | LascauxError | None) -> None:
+    def land(self, outcome: T | Exception | None) -> None:
         """End the flight we lead, whatever came of it."""
         self.flights.remove(self.key)
-        if isinstance(outcome, LascauxError):
+        if isinstance(outcome, Exception):
             self.outcome.set_exception(outcome)
         else:
             self.outcome.set_result(outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -11,26 +12,38 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from random import Random
-from threading import Event
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 from ..providers.base import Provider
-from ..providers.errors import InvalidRequest, LascauxError
+from ..providers.errors import AttemptTimeout, LascauxError
 from ..providers.param_pictures import PICTURE_NAMES
-from ..providers.param_values import task as read_task
-from ..providers.pictures import ALLOWED, Sources
-from ..providers.types import Task, Warning
+from ..providers.pictures import Sources
+from ..providers.types import Warning
 from .build import build
 from .cache import Flight, Flights
 from .config import Config
+from .edits import edit_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Sleep
+from .errors import NoDeploymentAvailable
 from .records import Result
 from .runtime import Run
 
 __all__ = ["AsyncRouter", "Router"]
 
 T = TypeVar("T")
+
+_CLIENTS: WeakSet[_Client] = WeakSet()
+
+
+def _after_fork() -> None:
+    for client in _CLIENTS:
+        client._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Client:
@@ -67,6 +80,18 @@ class _Client:
         )
         self._runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
         self._flights: Flights[Served] = Flights()
+        self._closed = False
+        _CLIENTS.add(self)
+
+    def _begin(self, alias: str, prompt: str, params: dict[str, Any]) -> Run:
+        if self._closed:
+            raise NoDeploymentAvailable("this router is closed")
+        return Run(self._runtime, alias, prompt, params)
+
+    def _after_fork(self) -> None:
+        """In a child process: calls and locks of the parent's threads are not ours."""
+        self._flights = Flights()
+        self._runtime.after_fork()
 
     @classmethod
     def from_yaml(cls, path: str | Path, **parts: Any) -> Self:
@@ -96,18 +121,17 @@ class Router(_Client):
     """
 
     def __init__(self, config: Config | Mapping[str, Any], **parts: Any) -> None:
-        self._sleep: Callable[[float], Any] = parts.pop("sleep", None) or Event().wait
+        self._sleep: Callable[[float], Any] | None = parts.pop("sleep", None)
         super().__init__(config, **parts)
 
     def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
         """Make pictures from words.
 
         ``params`` are OpenAI's, LiteLLM's and the models' own names: ``size`` ("1024x1024"), ``n``, ``seed``, ``quality``,
-        ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native``,
+        ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native`` for
         fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into
         the body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting),
-        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (cached answers are not shared
-        between tenants).
+        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (answers are not shared between tenants).
 
         Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or
         DeadlineExceeded: all of them `LascauxError`, all with ``.attempts``.
@@ -126,18 +150,18 @@ class Router(_Client):
 
         Raises what `generate` raises; InvalidRequest too if a picture is broken, animated, too large or no picture.
         """
-        return self._request(alias, prompt, _edit(image, params))
+        return self._request(alias, prompt, edit_params(image, params))
 
     def variation(self, alias: str, /, *, image: Any, **params: Any) -> Result:
         """Make a picture like ``image``, or like several in a list. ``prompt`` and ``similarity`` (0.2 to 1) may guide it.
 
         Pictures, other parameters and errors are those of `edit`.
         """
-        prompt, params = _variation(image, params)
+        prompt, params = variation_params(image, params)
         return self._request(alias, prompt, params)
 
     def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
-        run = Run(self._runtime, alias, prompt, params)
+        run = self._begin(alias, prompt, params)
         try:
             return run.finish(self._drive(run, run.flow))
         except BaseException as error:
@@ -150,7 +174,7 @@ class Router(_Client):
             while True:
                 try:
                     outcome = self._perform(run, effect)
-                except LascauxError as error:
+                except Exception as error:
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -165,23 +189,32 @@ class Router(_Client):
             case Send():
                 return run.exchange(effect)
             case Sleep(seconds):
-                return self._sleep(seconds)
+                return (self._sleep or run.trail.stopped.wait)(seconds)
             case Join(key, timeout):
                 flight = self._flights.join(key)
                 if not flight.leader:
                     wait([flight.outcome], timeout)
                 return flight
             case Gather(flows):
-                with ThreadPoolExecutor(len(flows), thread_name_prefix="lascaux-part") as pool:
-                    return [
-                        _outcome(future)
-                        for future in [pool.submit(_in_context(self._drive), run, flow) for flow in flows]
-                    ]
+                return self._side_by_side(run, flows)
             case _:
                 return run.instant(effect)
 
+    def _side_by_side(self, run: Run, flows: tuple[Flow, ...]) -> list[Served | LascauxError]:
+        pool = ThreadPoolExecutor(len(flows), thread_name_prefix="lascaux-part")
+        try:
+            futures = [pool.submit(_in_context(self._drive), run, flow) for flow in flows]
+            outcomes = [_outcome(future) for future in futures]
+        except BaseException:
+            run.trail.stopped.set()  # we are interrupted: calls under way end in their threads, no new one is made
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+        return outcomes
+
     def close(self) -> None:
-        """Give back connections. Requests under way may fail."""
+        """Give back connections. Requests under way may fail, new ones are refused."""
+        self._closed = True
         self._runtime.provider.close()
 
     def __enter__(self) -> Self:
@@ -196,14 +229,26 @@ class Router(_Client):
 class AsyncRouter(_Client):
     """`Router` for asyncio: the same methods, awaited. Upstream calls run in a bounded thread pool of its own.
 
-    With real latencies threads match native async clients and use half their memory; ``max_workers`` bounds the calls in
-    flight. May be used from several event loops.
+    A task that is cancelled leaves at once. A call that was on its way for it ends in the background: its answer is paid
+    for, so it lands in the cache and with everybody who waits for it; nothing is retried for a caller who has gone. With
+    real latencies threads match native async clients and use half their memory; ``max_workers`` bounds the calls in flight.
+    May be used from several event loops.
     """
 
     def __init__(self, config: Config | Mapping[str, Any], *, max_workers: int = 256, **parts: Any) -> None:
         self._sleep: Callable[[float], Any] = parts.pop("sleep", None) or asyncio.sleep
         super().__init__(config, **parts)
-        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="lascaux-call")
+        self._max_workers = max_workers
+        self._pool = self._new_pool()
+        self._requests: set[asyncio.Task[Result]] = set()
+
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._max_workers, thread_name_prefix="lascaux-call")
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._pool = self._new_pool()
+        self._requests = set()
 
     async def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
         """Make pictures from words. Parameters and errors are those of `Router.generate`."""
@@ -211,27 +256,44 @@ class AsyncRouter(_Client):
 
     async def edit(self, alias: str, prompt: str = "", /, *, image: Any, **params: Any) -> Result:
         """Make a picture out of another one. Parameters and errors are those of `Router.edit`."""
-        return await self._request(alias, prompt, _edit(image, params))
+        return await self._request(alias, prompt, edit_params(image, params))
 
     async def variation(self, alias: str, /, *, image: Any, **params: Any) -> Result:
         """Make a picture like another one. Parameters and errors are those of `Router.variation`."""
-        prompt, params = _variation(image, params)
+        prompt, params = variation_params(image, params)
         return await self._request(alias, prompt, params)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
-        run = await self._begin(alias, prompt, params)
+        run = await self._begin_aside(alias, prompt, params)
+        task = asyncio.ensure_future(self._perform_all(run))
+        self._requests.add(task)
+        task.add_done_callback(self._forget)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            run.trail.stopped.set()
+            if not run.sending:
+                task.cancel()
+            raise
+
+    def _forget(self, task: asyncio.Task[Result]) -> None:
+        self._requests.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains about a failure that no caller is left for
+
+    async def _perform_all(self, run: Run) -> Result:
         try:
             return run.finish(await self._drive(run, run.flow))
         except BaseException as error:
             run.fail(error)
             raise
 
-    async def _begin(self, alias: str, prompt: str, params: dict[str, Any]) -> Run:
+    async def _begin_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Run:
         """Read the request: in a thread where there may be pictures, for these are large, or on a disk."""
         if not any(name in PICTURE_NAMES or isinstance(value, Mapping) for name, value in params.items()):
-            return Run(self._runtime, alias, prompt, params)
+            return self._begin(alias, prompt, params)
         loop = asyncio.get_running_loop()
-        begun = loop.run_in_executor(self._pool, _in_context(Run), self._runtime, alias, prompt, params)
+        begun = loop.run_in_executor(self._pool, _in_context(self._begin), alias, prompt, params)
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError as error:
@@ -244,7 +306,7 @@ class AsyncRouter(_Client):
             while True:
                 try:
                     outcome = await self._perform(run, effect)
-                except LascauxError as error:
+                except Exception as error:
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -257,8 +319,7 @@ class AsyncRouter(_Client):
     async def _perform(self, run: Run, effect: Any) -> Any:
         match effect:
             case Send():
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._pool, _in_context(run.exchange), effect)
+                return await self._send(run, effect)
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case Join(key, timeout):
@@ -275,8 +336,22 @@ class AsyncRouter(_Client):
             case _:
                 return run.instant(effect)
 
+    async def _send(self, run: Run, send: Send) -> Any:
+        """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
+        future = self._pool.submit(_in_context(run.exchange), send)
+        outcome = asyncio.wrap_future(future)
+        run.sending += 1
+        try:
+            await asyncio.wait({outcome}, timeout=send.until - self._runtime.context.clock())
+            if not outcome.done() and future.cancel():
+                raise AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
+            return await outcome
+        finally:
+            run.sending -= 1
+
     async def aclose(self) -> None:
-        """Give back threads and connections, once the calls under way have ended."""
+        """Give back threads and connections, once the calls under way have ended. New requests are refused."""
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
         self._runtime.provider.close()
 
@@ -287,23 +362,6 @@ class AsyncRouter(_Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _edit(image: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of an edit. Raises InvalidRequest without an image."""
-    if image is None:
-        raise InvalidRequest("image: a picture is needed", parameter="image", allowed=ALLOWED)
-    return {**params, "image": image}
-
-
-def _variation(image: Any, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Prompt and parameters of a variation. Raises InvalidRequest if another task is named."""
-    named = params.get("task")
-    if named is not None and read_task("task", named) is not Task.VARIATION:
-        message = f"task must be variation here, not {read_task('task', named)}; for other tasks there is edit"
-        raise InvalidRequest(message, parameter="task", allowed="variation", nearest="variation")
-    given = {key: value for key, value in params.items() if key != "prompt"}
-    return params.get("prompt") or "", _edit(image, {**given, "task": Task.VARIATION})
 
 
 def _abandon(error: BaseException, begun: asyncio.Future[Run]) -> None:

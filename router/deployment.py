@@ -116,6 +116,11 @@ class Deployment:
             self.retired = self.retired or error.effect is Effect.RETIRED
             self._breaker.failed(error.effect, now, probe=permit.probe, retry_after=getattr(error, "retry_after", None))
 
+    def forget_calls(self) -> None:
+        """After a fork: the calls under way are those of the parent."""
+        self.in_flight = 0
+        self._breaker.abandoned(probe=True)
+
     def __repr__(self) -> str:
         return f"<Deployment {self.name} {self.target.model_id} {self.target.region} in_flight={self.in_flight}>"
 

@@ -46,11 +46,14 @@ class Land:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Make one upstream call within ``timeout`` seconds. Outcome: (ImageResult, Cost), or a `LascauxError` thrown in."""
+    """Make one upstream call before ``until``, on the router's clock. Outcome: (ImageResult, Cost), or a `LascauxError`.
+
+    The limit is a moment, so that waiting for a thread counts.
+    """
 
     target: Target
     call: Call
-    timeout: float
+    until: float
     alias: str
     ordinal: int
 

@@ -82,15 +82,29 @@ class Planner:
                     queue.append(found[name])
         return tuple(found.values())
 
-    def step(self, alias: Alias, request: ImageRequest, *, today: date, tenant: str = "", caching: bool = True) -> Step:
-        """Match one alias. Whoever can not do it is skipped with a reason."""
+    def step(
+        self,
+        alias: Alias,
+        request: ImageRequest,
+        *,
+        today: date,
+        tenant: str = "",
+        caching: bool = True,
+        part: int = 0,
+    ) -> Step:
+        """Match one alias. Whoever can not do it is skipped with a reason.
+
+        ``part`` is the picture's place in a request that was cut.
+        """
+        if alias.strict and not request.strict:
+            request = replace(request, strict=True)
         written: dict[str, tuple[Call, ...] | InvalidRequest] = {}
         candidates: list[Candidate] = []
         skipped: list[Skipped] = []
         for use in alias.uses:
             deployment = use.deployment
             reason = self._retired(deployment, today)
-            calls = self._write(request, deployment, written) if reason is None else ()
+            calls = self._write(request, deployment, written, part) if reason is None else ()
             if isinstance(calls, InvalidRequest):
                 reason = calls.message
             if reason is not None or isinstance(calls, InvalidRequest):
@@ -117,16 +131,27 @@ class Planner:
         )
 
     def _write(
-        self, request: ImageRequest, deployment: Deployment, written: dict[str, tuple[Call, ...] | InvalidRequest]
+        self,
+        request: ImageRequest,
+        deployment: Deployment,
+        written: dict[str, tuple[Call, ...] | InvalidRequest],
+        part: int,
     ) -> tuple[Call, ...] | InvalidRequest:
-        """The calls for this deployment's model: the same for all deployments of one model, so written once."""
-        model = deployment.target.model
-        if model not in written:
+        """The calls for this deployment's model: the same for all deployments of one model, so written once.
+
+        A model whose omitted seed is a fixed one would draw the same picture for every part; the parts count on from it.
+        """
+        target = deployment.target
+        if target.model not in written:
             try:
-                written[model] = self._provider.prepare(request, deployment.target)
+                calls = self._provider.prepare(request, target)
+                assumed = calls[0].effective_seed if calls[0].seed is None else None
+                if part and assumed is not None:
+                    calls = self._provider.prepare(replace(request, seed=assumed + part), target)
+                written[target.model] = calls
             except InvalidRequest as error:
-                written[model] = error
-        return written[model]
+                written[target.model] = error
+        return written[target.model]
 
     def _retired(self, deployment: Deployment, today: date) -> str | None:
         """Apply the lifecycle policy; a reason if this deployment must not be asked."""

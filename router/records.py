@@ -81,3 +81,5 @@ class Result:
     skipped: tuple[Skipped, ...] = ()
     missing: tuple[Missing, ...] = ()
     warnings: tuple[Warning, ...] = ()
+    mask: Image | None = None
+    """The mask that the model made of a prompt or a garment, where it was asked to return it."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..pricing import Cost, PriceBook, Usage
 from ..providers.base import Provider
-from ..providers.errors import LascauxError
+from ..providers.errors import AttemptTimeout, InvalidRequest, LascauxError
 from ..providers.params import build_request
 from ..providers.pictures import Sources
 from ..providers.types import Call, Image, ImageRequest, ImageResult, Missing, Target, Warning
-from .attempts import Context, Trail, request_flow
+from .attempts import request_flow
 from .cache import Cache
+from .config.durations import parse_duration
+from .context import Context, Trail
 from .deployment import Deployment
 from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
 from .plan import Alias
@@ -21,6 +24,12 @@ from .records import Result
 from .telemetry import RequestSpan, Telemetry
 
 __all__ = ["Aliases", "Run", "Runtime"]
+
+T = TypeVar("T")
+
+_LONGEST_TENANT = 256
+_BY_THE_HOUR = re.compile(r":(?:provisioned-model|custom-model-deployment|imported-model|custom-model)/")
+"""ARNs of models that an account runs for itself: not sold by the picture, and not retired with the public model."""
 
 
 class Aliases(Protocol):
@@ -32,6 +41,10 @@ class Aliases(Protocol):
 
     def find(self, name: str) -> Alias:
         """The alias, the deployments, or the passed-through model of that name. Raises UnknownAlias."""
+        ...
+
+    def all(self) -> tuple[Alias, ...]:
+        """Every alias that was made so far, passed-through models included."""
         ...
 
 
@@ -50,6 +63,14 @@ class Runtime:
     sources: Sources = field(default_factory=Sources)
     """Where input pictures may be read from."""
 
+    def after_fork(self) -> None:
+        """In a child process: nobody holds our locks, no call is under way."""
+        self.context.lock.renew()
+        self.cache.renew()
+        for alias in self.aliases.all():
+            for use in alias.uses:
+                use.deployment.forget_calls()
+
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""
         first = result.images[0] if result.images else None
@@ -63,7 +84,13 @@ class Runtime:
             quality=call.quality,
             steps=call.steps,
         )
-        return self.book.price(usage, on=self.context.today())
+        cost = self.book.price(usage, on=self.context.today())
+        if _BY_THE_HOUR.search(target.model_id) and cost.confidence != "override":
+            note = (
+                "provisioned and custom models are billed by the hour, not by the picture; an override can give a price"
+            )
+            return Cost(usd=None, table=cost.table, images=cost.images, note=note)
+        return cost
 
 
 class Run:
@@ -71,11 +98,17 @@ class Run:
 
     def __init__(self, runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> None:
         self.runtime = runtime
+        if not isinstance(alias, str):
+            raise InvalidRequest(
+                f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name"
+            )
         route = runtime.aliases.find(alias)
         options = _Options.take(params)
-        strict = bool(options.strict or route.strict)
+        strict = options.strict or route.strict
         self.request: ImageRequest = build_request(prompt, runtime.sources, strict=strict, **params)
         self.started = runtime.context.clock()
+        self.sending = 0
+        """Upstream calls under way, kept by the driver."""
         self.trail = Trail(
             alias=route,
             started=self.started,
@@ -119,7 +152,10 @@ class Run:
             server_port=port,
         ) as span:
             try:
-                result = self.runtime.provider.send(target, call, timeout=send.timeout)
+                left = send.until - self.runtime.context.clock()
+                if left <= 0:
+                    raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
+                result = self.runtime.provider.send(target, call, timeout=left)
             except LascauxError as error:
                 span.fail(
                     error.code,
@@ -172,7 +208,7 @@ class Run:
 class _Options:
     """What a caller may say about the way, next to what may be said about the picture."""
 
-    strict: bool | None
+    strict: bool
     deadline: float | None
     attempt_timeout: float | None
     tenant: str
@@ -180,13 +216,43 @@ class _Options:
 
     @classmethod
     def take(cls, params: dict[str, Any]) -> _Options:
+        """Take them out of ``params``. Raises InvalidRequest that names the option."""
         return cls(
-            params.pop("strict", None),
-            params.pop("deadline", None),
-            params.pop("attempt_timeout", None),
-            params.pop("tenant", None) or "",
-            params.pop("cache", None) is not False,
+            _option(params, "strict", bool, False, "true or false"),
+            _seconds(params, "deadline"),
+            _seconds(params, "attempt_timeout"),
+            _tenant(params),
+            _option(params, "cache", bool, True, "true or false"),
         )
+
+
+def _option(params: dict[str, Any], name: str, kind: type[T], default: T, allowed: str) -> T:
+    value = params.pop(name, None)
+    if value is None:
+        return default
+    if not isinstance(value, kind):
+        raise InvalidRequest(f"{name} must be {allowed} (got {type(value).__name__})", parameter=name, allowed=allowed)
+    return value
+
+
+def _tenant(params: dict[str, Any]) -> str:
+    tenant = _option(params, "tenant", str, "", "a name")
+    if len(tenant) > _LONGEST_TENANT or any("\ud800" <= letter <= "\udfff" for letter in tenant):
+        allowed = f"at most {_LONGEST_TENANT} characters of Unicode text"
+        raise InvalidRequest(f"tenant must be {allowed}", parameter="tenant", allowed=allowed)
+    return tenant
+
+
+def _seconds(params: dict[str, Any], name: str) -> float | None:
+    """Seconds as a number, or a duration as in the configuration."""
+    value = params.pop(name, None)
+    if value is None:
+        return None
+    seconds = parse_duration(value)
+    if not seconds:
+        allowed = "seconds above 0, such as 30, or a duration such as '30s'"
+        raise InvalidRequest(f"{name} must be {allowed} (got {str(value)[:40]!r})", parameter=name, allowed=allowed)
+    return seconds
 
 
 def _assemble(run: Run, served: Served) -> Result:
@@ -219,6 +285,7 @@ def _assemble(run: Run, served: Served) -> Result:
         skipped=tuple(run.trail.skipped),
         missing=missing,
         warnings=tuple(dict.fromkeys(_warnings(run, good, cost))),
+        mask=first.result.mask,
     )
 
 

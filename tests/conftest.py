@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,11 +13,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from lascaux.pricing import Cost
 from lascaux.providers.errors import AttemptTimeout, LascauxError
 from lascaux.providers.types import Call, Image, ImageRequest, ImageResult, Target, Task
-from lascaux.router.attempts import Context, Trail, request_flow
+from lascaux.router.attempts import request_flow
 from lascaux.router.cache import Cache, Flights, MemoryCache
+from lascaux.router.context import Context, Trail
 from lascaux.router.deployment import Candidate, Deployment, Permit
 from lascaux.router.effects import Flow, Gather, Join, Land, Lookup, Send, Served, Sleep, Store
 from lascaux.router.health import HealthPolicy, State
@@ -24,6 +27,10 @@ from lascaux.router.plan import Alias, Planner, Use
 from lascaux.router.quota import Limits
 from lascaux.router.retry import RetryBudget, RetryPolicy
 from lascaux.router.strategies import STRATEGIES
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -216,8 +223,8 @@ class World:
 
     def _perform(self, effect: Any, resume: Callable[[Any], None]) -> None:
         match effect:
-            case Send(target, call, timeout):
-                self._send(target, call, timeout, resume)
+            case Send(target, call, until):
+                self._send(target, call, until - self.now, resume)
             case Sleep(seconds):
                 self._later(seconds, lambda: resume(None))
             case Join(key, timeout):

@@ -13,7 +13,7 @@ import lascaux
 import pytest
 from lascaux.providers.types import Credentials, Secret
 from lascaux.router.config import Config, Use, parse_document, read_document
-from lascaux.router.durations import parse_duration, parse_size
+from lascaux.router.config.durations import parse_duration, parse_size
 from lascaux.router.errors import ConfigError
 from lascaux.router.strategies import STRATEGIES
 from pydantic import SecretStr

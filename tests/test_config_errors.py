@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux.router.config import Config, parse_document
+from lascaux.router.config.schema import ConfigFile
 from lascaux.router.errors import ConfigError
-from lascaux.router.schema import ConfigFile
 
 SECRET = "pl4nted-s3cret"
 ENV = {

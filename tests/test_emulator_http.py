@@ -132,10 +132,11 @@ def test_boto3_sees_the_errors_of_bedrock(shared: Emulator) -> None:
         "The provided model identifier is invalid.",
     )
     assert "on-demand throughput isn\u2019t supported" in refusal(shared, INPAINT, {"image": "aaaa"})[2]
-    assert "does not draw Stable Image Inpaint yet" in refusal(shared, f"us.{INPAINT}", {"image": "aaaa"})[2]
+    assert "required key [prompt] not found" in refusal(shared, f"us.{INPAINT}", {"image": "aaaa"})[2]
     record = shared.log[-1]
     assert (record.status, record.error_type, record.images) == (400, "ValidationException", 0)
-    assert record.message == "This emulator does not draw Stable Image Inpaint yet."
+    assert record.message is not None
+    assert record.message.startswith("Malformed input request: #: required key [prompt] not found")
 
 
 def test_credentials_are_verified_over_the_wire(shared: Emulator) -> None:

@@ -350,3 +350,75 @@ def test_config_objects_and_mappings_are_the_same(emulator: Emulator) -> None:
     """A router takes either."""
     with Router(Config.from_mapping(config(emulator))) as router:
         assert router.generate("hero", "otter").deployment == "core"
+
+
+BAD_CALLS: list[tuple[dict[str, Any], str]] = [
+    ({"deadline": "soon"}, "deadline must be seconds above 0, such as 30, or a duration such as '30s' (got 'soon')"),
+    ({"deadline": 0}, "deadline must be seconds above 0, such as 30, or a duration such as '30s' (got '0')"),
+    ({"deadline": -1}, "deadline must be seconds above 0, such as 30, or a duration such as '30s' (got '-1')"),
+    (
+        {"attempt_timeout": []},
+        "attempt_timeout must be seconds above 0, such as 30, or a duration such as '30s' (got '[]')",
+    ),
+    (
+        {"attempt_timeout": float("nan")},
+        "attempt_timeout must be seconds above 0, such as 30, or a duration such as '30s' (got 'nan')",
+    ),
+    ({"strict": "yes"}, "strict must be true or false (got str)"),
+    ({"cache": "no"}, "cache must be true or false (got str)"),
+    ({"tenant": 7}, "tenant must be a name (got int)"),
+    ({"sead": 7}, "unknown parameter 'sead'; did you mean 'seed'?"),
+]
+
+
+@pytest.mark.parametrize(("params", "message"), BAD_CALLS, ids=lambda value: str(value)[:30])
+def test_bad_options_of_a_call_are_named(
+    router: Router, emulator: Emulator, params: dict[str, Any], message: str
+) -> None:
+    """What is said about the way is checked like what is said about the picture, before anything is sent."""
+    with pytest.raises(InvalidRequest) as caught:
+        router.generate("hero", "otter", **params)
+    assert str(caught.value) == message
+    assert caught.value.parameter == next(iter(params))
+    assert emulator.log == []
+
+
+@pytest.mark.parametrize("alias", [None, 7, ["hero"], b"hero"])
+def test_an_alias_is_a_name(router: Router, alias: Any) -> None:
+    """Anything else is an error of the caller, not of ours."""
+    with pytest.raises(InvalidRequest, match="alias must be a name"):
+        router.generate(alias, "otter")
+
+
+@pytest.mark.parametrize("prompt", [None, 7, "", "   ", b"otter", "x" * 40_000])
+def test_a_prompt_is_a_text(router: Router, emulator: Emulator, prompt: Any) -> None:
+    """Refused before anything is sent."""
+    with pytest.raises(InvalidRequest, match="prompt"):
+        router.generate("hero", prompt)
+    assert emulator.log == []
+
+
+def test_a_strict_fallback_is_strict(emulator: Emulator) -> None:
+    """An alias that refuses to adapt does so also for those who fall back to it."""
+    settings = config(emulator)
+    settings["aliases"]["draft"] = {"deployments": ["canvas"], "strict": True}
+    emulator.faults = Faults(rules=[Rule(status=503, model=CORE), Rule(status=503, model=SD35)])
+    with Router(settings) as router:
+        with pytest.raises(AttemptsFailed):
+            router.generate("lone", "otter", size="1000x1000")
+        assert router.generate("lone", "otter", size="1008x1008").deployment == "canvas"
+
+
+@pytest.mark.parametrize("wrong", ["configs/quickstart.yaml", 7, None, [], {}])
+def test_what_is_not_a_configuration_is_said_so(wrong: Any) -> None:
+    """A path belongs to from_yaml."""
+    with pytest.raises(ConfigError):
+        Router(wrong)
+
+
+def test_a_missing_file_is_said_so(tmp_path: Any) -> None:
+    """With its name, and no traceback of ours."""
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        Router.from_yaml(tmp_path / "nowhere.yaml")
+    with pytest.raises(ConfigError, match=r"directory|folder"):
+        Router.from_yaml(tmp_path)

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from ..providers.bedrock.ids import Kind, ModelRef, check_region
-from ..providers.errors import InvalidRequest
+from ...providers.bedrock.ids import Kind, ModelRef, check_region
+from ...providers.errors import InvalidRequest
 from .durations import DURATION_FORMS, SIZE_FORMS, parse_duration, parse_size
 
 __all__ = [

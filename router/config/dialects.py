@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compat.config import is_litellm, translate
-from ..providers.types import Warning
+from ...compat.config import is_litellm, translate
+from ...providers.types import Warning
 from .document import Document
 from .problems import Path, Problem, dotted
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..providers.types import Credentials, Warning
+from ...providers.types import Credentials, Warning
 from .aliases import resolve_aliases
 from .dialects import in_our_words
 from .document import Document
@@ -20,7 +20,6 @@ from .schema import (
     CacheConfig,
     HealthConfig,
     LifecycleConfig,
-    Limits,
     PricingConfig,
     RetryConfig,
     ServerConfig,
@@ -30,24 +29,7 @@ from .schema import (
 from .variables import Variables, gather, substitute
 from .yamlfile import parse_document, read_document
 
-__all__ = [
-    "AliasConfig",
-    "CacheConfig",
-    "Config",
-    "CredentialsConfig",
-    "DeploymentConfig",
-    "Document",
-    "HealthConfig",
-    "LifecycleConfig",
-    "Limits",
-    "PricingConfig",
-    "RetryConfig",
-    "ServerConfig",
-    "TelemetryConfig",
-    "Use",
-    "parse_document",
-    "read_document",
-]
+__all__ = ["Config"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

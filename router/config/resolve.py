@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..providers.bedrock.ids import ModelRef
-from ..providers.types import Warning
+from ...providers.bedrock.ids import ModelRef
+from ...providers.types import Warning
 from .entries import DeploymentConfig
 from .identity import CredentialsConfig, source_cycle, unfit, unfit_source
 from .problems import Path

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
 
-from ..providers.types import Credentials
-from ..providers.types import Secret as Sealed
+from ...providers.types import Credentials
+from ...providers.types import Secret as Sealed
 from .durations import DURATION_FORMS, parse_duration
 from .scalars import RoleArn, Secret, SessionName, Tag, Text, Url, refusal
 from .section import Section

@@ -1,0 +1,42 @@
+"""The YAML file: read within bounds, judged as a whole, frozen.
+
+Owns everything between a file (or LiteLLM's) and a `Config`; every complaint names file, line, column, key, what would be
+allowed and the nearest spelling. Must not know what a deployment does.
+"""
+
+from __future__ import annotations
+
+from .config import Config
+from .document import Document
+from .entries import AliasConfig, DeploymentConfig, Use
+from .identity import CredentialsConfig
+from .schema import (
+    CacheConfig,
+    HealthConfig,
+    LifecycleConfig,
+    Limits,
+    PricingConfig,
+    RetryConfig,
+    ServerConfig,
+    TelemetryConfig,
+)
+from .yamlfile import parse_document, read_document
+
+__all__ = [
+    "AliasConfig",
+    "CacheConfig",
+    "Config",
+    "CredentialsConfig",
+    "DeploymentConfig",
+    "Document",
+    "HealthConfig",
+    "LifecycleConfig",
+    "Limits",
+    "PricingConfig",
+    "RetryConfig",
+    "ServerConfig",
+    "TelemetryConfig",
+    "Use",
+    "parse_document",
+    "read_document",
+]

@@ -1,0 +1,67 @@
+"""What all requests of a router share, and what one request remembers."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from random import Random
+
+from .plan import Alias, Planner
+from .records import Attempt, Skipped
+from .retry import RetryBudget
+
+__all__ = ["Context", "Guard", "Trail"]
+
+
+class Guard:
+    """A lock that a forked child can make anew."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def renew(self) -> None:
+        """Forget who held it."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What all requests of a router share. ``lock`` guards every deployment, strategy and the budget."""
+
+    planner: Planner
+    clock: Callable[[], float]
+    today: Callable[[], date]
+    rng: Random
+    budget: RetryBudget
+    panic_threshold: float = 0.5
+    lock: Guard = field(default_factory=Guard)
+    on_breaker: Callable[[str, str], None] = lambda deployment, state: None
+    """Told when a circuit breaker changes its state."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Trail:
+    """The memory of one request: its limits (``deadline`` on the context's clock), and what it has been through."""
+
+    alias: Alias
+    started: float
+    deadline: float
+    attempt_timeout: float
+    tenant: str = ""
+    caching: bool = True
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set when the caller has gone: what is under way may end, nothing new is started."""
+    attempts: list[Attempt] = field(default_factory=list)
+    skipped: dict[Skipped, None] = field(default_factory=dict)
+    ordinals: Iterator[int] = field(default_factory=lambda: itertools.count(1))

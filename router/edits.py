@@ -1,0 +1,29 @@
+"""What `edit` and `variation` add to the parameters of a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..providers.errors import InvalidRequest
+from ..providers.param_values import task as read_task
+from ..providers.pictures import ALLOWED
+from ..providers.types import Task
+
+__all__ = ["edit_params", "variation_params"]
+
+
+def edit_params(image: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an edit. Raises InvalidRequest without an image."""
+    if image is None:
+        raise InvalidRequest("image: a picture is needed", parameter="image", allowed=ALLOWED)
+    return {**params, "image": image}
+
+
+def variation_params(image: Any, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Prompt and parameters of a variation. Raises InvalidRequest if another task is named."""
+    named = params.get("task")
+    if named is not None and read_task("task", named) is not Task.VARIATION:
+        message = f"task must be variation here, not {read_task('task', named)}; for other tasks there is edit"
+        raise InvalidRequest(message, parameter="task", allowed="variation", nearest="variation")
+    given = {key: value for key, value in params.items() if key != "prompt"}
+    return params.get("prompt") or "", edit_params(image, {**given, "task": Task.VARIATION})
