@@ -4,6 +4,7 @@
 # make bench   CPU per call beside hand-written boto3, on this machine
 # make wheel   build sdist and wheel into dist/
 # make schema  write configs/lascaux.schema.json anew
+# make docs    write docs/tasks.md and its picture anew, from the catalogue and the emulator
 # make clean   forget everything that was made
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check lint types contracts bench wheel schema clean
+.PHONY: help demo test check lint types contracts bench wheel schema docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -59,6 +60,9 @@ wheel: $(VENV)/.dev
 
 schema: $(VENV)/.dev
 	$(BIN)/python -m lascaux schema > configs/lascaux.schema.json
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make_tasks.py
 
 clean:
 	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

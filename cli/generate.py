@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,9 @@ import typer
 from .failures import failing
 
 if TYPE_CHECKING:
+    from ..emulator import Emulator
     from ..providers.types import Warning
+    from ..router.client import Router
     from ..router.config import Config
     from ..router.records import Result
 
@@ -50,6 +52,26 @@ class Job:
     output: str | None
     telemetry: str | None
     verbose: bool
+
+    @property
+    def title(self) -> str:
+        """What a picture is named after that nobody named."""
+        return self.prompt
+
+    def builtin(self, env: Mapping[str, str]) -> AbstractContextManager[tuple[Config, Emulator]]:
+        """The configuration for those who have none, and the emulator it runs on."""
+        from .quickstart import quickstart
+
+        return quickstart(env)
+
+    def choose(self, config: Config) -> str:
+        """The alias for those who name none."""
+        named = [name for name, alias in config.aliases.items() if not alias.match]
+        return named[0] if len(named) == 1 and DEFAULT_ALIAS not in named else DEFAULT_ALIAS
+
+    def ask(self, router: Router, alias: str, params: Mapping[str, Any]) -> Result:
+        """The request itself."""
+        return router.generate(alias, self.prompt, **params)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,16 +159,22 @@ def command(
         prompt=prompt,
         alias=alias,
         config=config,
-        params=_merged({name: value for name, value in named.items() if value is not None}, param or []),
+        params=merged({name: value for name, value in named.items() if value is not None}, param or []),
         output=output,
         telemetry=telemetry.value if telemetry else None,
         verbose=verbose,
     )
+    run(job, as_json=as_json)
+
+
+def run(job: Job, *, as_json: bool) -> None:
+    """Do it, show what came of it, end with the exit code that fits."""
     with failing(as_json=as_json):
-        _show(_make(job), as_json=as_json, verbose=verbose)
+        _show(_make(job), as_json=as_json, verbose=job.verbose)
 
 
-def _merged(params: dict[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
+def merged(params: dict[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
+    """The named parameters and those of ``--param``. Raises BadParameter."""
     for pair in pairs:
         key, equals, text = pair.partition("=")
         key = key.strip()
@@ -178,12 +206,12 @@ def _make(job: Job) -> Made:
     from .pictures import Files
     from .progress import Watched, watch
 
-    files = Files(job.output, job.prompt)
+    files = Files(job.output, job.title)
     params = dict(job.params)
     if files.format:
         params.setdefault("output_format", files.format)
     with ExitStack() as stack:
-        config, emulator = stack.enter_context(_configuration(job.config))
+        config, emulator = stack.enter_context(_configuration(job))
         exporter = job.telemetry or config.telemetry.exporter
         endpoint = config.telemetry.endpoint if exporter == "otlp" else None
         tracer_provider, meter_provider, shutdown = configure(exporter, endpoint)
@@ -192,9 +220,9 @@ def _make(job: Job) -> Made:
         router = stack.enter_context(
             Router(config, provider=provider, tracer_provider=tracer_provider, meter_provider=meter_provider)
         )
-        alias = job.alias or _alias(config)
+        alias = job.alias or job.choose(config)
         result = watch(
-            lambda: router.generate(alias, job.prompt, **params),
+            lambda: job.ask(router, alias, params),
             alias,
             provider,
             show=exporter != "console" and not job.verbose,
@@ -204,29 +232,22 @@ def _make(job: Job) -> Made:
 
 
 @contextmanager
-def _configuration(given: Path | None) -> Iterator[tuple[Config, bool]]:
+def _configuration(job: Job) -> Iterator[tuple[Config, bool]]:
     """The configuration that was named or lies here; else the emulator's, which is said."""
-    path = given or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    path = job.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     if path is not None:
         from ..router.config import Config
 
         yield Config.load(path), False
         return
     from .output import line, note
-    from .quickstart import quickstart
 
-    with quickstart(os.environ) as (config, emulator):
+    with job.builtin(os.environ) as (config, emulator):
         message = (
             f"no configuration, so the built-in emulator draws ({emulator.url}); AWS is not called, nothing is billed"
         )
         line(note("emulator", message, "cyan"), stderr=True)
         yield config, True
-
-
-def _alias(config: Config) -> str:
-    """The alias for those who name none."""
-    named = [name for name, alias in config.aliases.items() if not alias.match]
-    return named[0] if len(named) == 1 and DEFAULT_ALIAS not in named else DEFAULT_ALIAS
 
 
 def _show(made: Made, *, as_json: bool, verbose: bool) -> None:
