@@ -38,12 +38,23 @@ _HOMES = {
     "Task": "providers.types",
     "UnknownAlias": "router.errors",
     "Warning": "providers.types",
+    "aimage_edit": "compat.functions",
     "aimage_generation": "compat.functions",
+    "aimage_variation": "compat.functions",
+    "image_edit": "compat.functions",
     "image_generation": "compat.functions",
+    "image_variation": "compat.functions",
 }
 
 if TYPE_CHECKING:
-    from .compat.functions import aimage_generation, image_generation
+    from .compat.functions import (
+        aimage_edit,
+        aimage_generation,
+        aimage_variation,
+        image_edit,
+        image_generation,
+        image_variation,
+    )
     from .pricing import Cost, PriceBook
     from .providers.errors import ContentFiltered, InvalidRequest, LascauxError, ProviderError, RequestError
     from .providers.types import Image, Task, Warning
@@ -81,8 +92,12 @@ __all__ = [
     "Task",
     "UnknownAlias",
     "Warning",
+    "aimage_edit",
     "aimage_generation",
+    "aimage_variation",
+    "image_edit",
     "image_generation",
+    "image_variation",
 ]
 
 

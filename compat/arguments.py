@@ -1,4 +1,4 @@
-"""The arguments of `image_generation`, told apart: the picture, the way to the model, and what has no effect."""
+"""The arguments of the functions, told apart: the picture, the way to the model, and what has no effect."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..providers.errors import InvalidRequest
 from ..providers.param_names import IGNORED, SPECIAL
 from ..providers.param_names import NAMES as PICTURE
 from ..providers.param_native import NATIVE_NAMES
+from ..providers.param_pictures import PICTURE_NAMES
 from ..providers.types import Warning
 from .config.credentials import NAMES as CREDENTIALS
 from .config.identifiers import parsed
@@ -33,7 +34,14 @@ _WAY = frozenset(
         "custom_llm_provider",
     )
 )
-_OF_PICTURE = frozenset((*PICTURE, *IGNORED, *NATIVE_NAMES, *SPECIAL))
+_OF_PICTURE = frozenset((*PICTURE, *PICTURE_NAMES, *IGNORED, *NATIVE_NAMES, *SPECIAL))
+_NO_EFFECT = {
+    **PARAMS,
+    **CALL,
+    "extra_query": "a call to Bedrock has no query",
+    **dict.fromkeys(("aimage_edit", "aimage_variation"), CALL["aimg_generation"]),
+}
+_SILENT = ("aimg_generation", "aimage_edit", "aimage_variation", "drop_params")
 _ROLE = ("AWS_ROLE_NAME", "AWS_SESSION_NAME", "AWS_EXTERNAL_ID", "AWS_WEB_IDENTITY_TOKEN")
 _MOST_RETRIES = 99
 _SECONDS = 600.0
@@ -44,15 +52,21 @@ class Arguments:
     """One call, read and sorted.
 
     ``document`` says in the words of a LiteLLM configuration how the model is reached, ``environment`` holds the variables
-    that this may depend on; both hold secrets. ``picture`` is what `Router.generate` takes.
+    that this may depend on; both hold secrets. ``picture`` is what the methods of `Router` take.
     """
 
     prompt: str
     alias: str
-    picture: Mapping[str, Any]
+    picture: Mapping[str, Any] = field(repr=False)
     document: Mapping[str, Any] = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
     warnings: tuple[Warning, ...] = ()
+
+    @property
+    def way(self) -> Mapping[str, Any]:
+        """How the first model is reached, with LiteLLM's names. Holds secrets."""
+        found: Mapping[str, Any] = self.document["model_list"][0]["litellm_params"]
+        return found
 
     @classmethod
     def read(
@@ -101,12 +115,11 @@ def _is_way(name: str) -> bool:
 
 def _picture(rest: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Warning, ...]]:
     """What is about the picture, unknown names included: the router explains those."""
-    reasons = {**PARAMS, **CALL}
-    idle = {name for name in rest if name in reasons and name not in _OF_PICTURE}
+    idle = {name for name in rest if name in _NO_EFFECT and name not in _OF_PICTURE}
     warnings = tuple(
-        Warning(code="ignored", parameter=name, message=f"ignored: {reasons[name]}")
+        Warning(code="ignored", parameter=name, message=f"ignored: {_NO_EFFECT[name]}")
         for name in rest
-        if name in idle and name not in ("aimg_generation", "drop_params") and rest[name] not in (False, "", [], {})
+        if name in idle and name not in _SILENT and rest[name] not in (False, "", [], {})
     )
     return {name: value for name, value in rest.items() if name not in idle}, warnings
 

@@ -1,4 +1,4 @@
-"""LiteLLM's ``image_generation`` and ``aimage_generation``, with its arguments, on Lascaux's router.
+"""LiteLLM's ``image_generation``, ``image_edit`` and ``image_variation``, with its arguments, on Lascaux's router.
 
 Arguments about the picture take any name that OpenAI, LiteLLM or the model has for them. Arguments about the way are
 LiteLLM's: ``model_id``, ``aws_*``, ``api_key`` (a Bedrock API key), ``api_base``, ``timeout``, ``num_retries``,
@@ -13,18 +13,30 @@ import contextvars
 import logging
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from ..providers.errors import LascauxError
 from ..providers.types import Warning
+from ..router.client import Router
+from ..router.records import Result
 from .arguments import Arguments
 from .connect import connect
 from .response import ImageResponse, respond
 from .routers import Routers
+from .tasks import task_for
 
-__all__ = ["aimage_generation", "close", "image_generation"]
+__all__ = [
+    "aimage_edit",
+    "aimage_generation",
+    "aimage_variation",
+    "close",
+    "image_edit",
+    "image_generation",
+    "image_variation",
+]
 
 log = logging.getLogger("lascaux")
 
@@ -32,7 +44,7 @@ _THREADS = 256
 
 
 class _Process:
-    """What all calls of this process share: connections, and the threads that ``aimage_generation`` waits for."""
+    """What all calls of this process share: connections, and the threads that the awaited functions wait for."""
 
     def __init__(self) -> None:
         self.routers = Routers()
@@ -102,13 +114,60 @@ def image_generation(
         "api_version": api_version,
         "custom_llm_provider": custom_llm_provider,
     }
-    try:
-        return _call(Arguments.read(prompt, model, timeout, {**named, **params}, os.environ))
-    except LascauxError as error:
-        # What code that catches LiteLLM's errors looks at.
-        for name, value in {"llm_provider": "bedrock", "model": model}.items():
-            setattr(error, name, value)
-        raise
+    return _ask(_generate, prompt, model, timeout, {**named, **params})
+
+
+def image_edit(
+    image: Any,
+    prompt: str | None = None,
+    model: str | None = None,
+    mask: Any = None,
+    n: int | None = None,
+    quality: str | None = None,
+    response_format: str | None = None,
+    size: str | None = None,
+    user: str | None = None,
+    *,
+    timeout: float | None = 600,
+    **params: Any,
+) -> ImageResponse:
+    """Change a picture with a model on Bedrock, called as with LiteLLM; connection, errors and answer as there.
+
+    ``image`` is bytes, a path, an open file, base64, (file name, bytes) or a list of these: the first is changed, the
+    others are references. ``mask`` is transparent where the picture shall change, unless ``mask_mode`` says "white" or
+    "black". ``task`` or ``taskType`` say what to do; otherwise a service for one purpose does that, and with other models
+    what is given tells: a mask means inpaint, ``left`` outpaint, a picture alone image_to_image or a variation.
+    Other parameters are those of `image_generation` and `Router.edit`, Amazon's own objects (``inPaintingParams``) too.
+    """
+    named = {
+        "image": image,
+        "mask": mask,
+        "n": n,
+        "quality": quality,
+        "response_format": response_format,
+        "size": size,
+        "user": user,
+    }
+    return _ask(_edit, prompt or "", model, timeout, {**named, **params})
+
+
+def image_variation(
+    image: Any,
+    model: str | None = None,
+    n: int | None = None,
+    response_format: str | None = None,
+    size: str | None = None,
+    user: str | None = None,
+    *,
+    timeout: float | None = 600,
+    **params: Any,
+) -> ImageResponse:
+    """Make a picture like ``image``, or like several in a list; all else as in `image_edit`.
+
+    ``prompt`` and ``similarity`` (0.2 to 1) may guide it.
+    """
+    named = {"image": image, "n": n, "response_format": response_format, "size": size, "user": user}
+    return _ask(_vary, "", model, timeout, {**named, **params})
 
 
 async def aimage_generation(*args: Any, **params: Any) -> ImageResponse:
@@ -116,9 +175,17 @@ async def aimage_generation(*args: Any, **params: Any) -> ImageResponse:
 
     Calls run in threads of their own, 256 at the most at a time. A call whose task is cancelled goes on in its thread.
     """
-    context = contextvars.copy_context()
-    call = partial(context.run, image_generation, *args, **params)
-    return await asyncio.get_running_loop().run_in_executor(_PROCESS.threads, call)
+    return await _aside(image_generation, args, params)
+
+
+async def aimage_edit(*args: Any, **params: Any) -> ImageResponse:
+    """`image_edit` for asyncio, in the way of `aimage_generation`."""
+    return await _aside(image_edit, args, params)
+
+
+async def aimage_variation(*args: Any, **params: Any) -> ImageResponse:
+    """`image_variation` for asyncio, in the way of `aimage_generation`."""
+    return await _aside(image_variation, args, params)
 
 
 def close() -> None:
@@ -126,10 +193,44 @@ def close() -> None:
     _PROCESS.routers.close()
 
 
-def _call(arguments: Arguments) -> ImageResponse:
+async def _aside(
+    function: Callable[..., ImageResponse], args: tuple[Any, ...], params: dict[str, Any]
+) -> ImageResponse:
+    context = contextvars.copy_context()
+    call = partial(context.run, function, *args, **params)
+    return await asyncio.get_running_loop().run_in_executor(_PROCESS.threads, call)
+
+
+def _generate(router: Router, asked: Arguments) -> Result:
+    return router.generate(asked.alias, asked.prompt, **asked.picture)
+
+
+def _edit(router: Router, asked: Arguments) -> Result:
+    picture = {"image": None, **asked.picture}
+    task = task_for(asked.way, picture)
+    return router.edit(asked.alias, asked.prompt, **(picture if task is None else {**picture, "task": task}))
+
+
+def _vary(router: Router, asked: Arguments) -> Result:
+    return router.variation(asked.alias, **{"image": None, **asked.picture})
+
+
+def _ask(
+    send: Callable[[Router, Arguments], Result], prompt: str, model: str | None, timeout: Any, params: dict[str, Any]
+) -> ImageResponse:
+    try:
+        return _call(send, Arguments.read(prompt, model, timeout, params, os.environ))
+    except LascauxError as error:
+        # What code that catches LiteLLM's errors looks at.
+        for name, value in {"llm_provider": "bedrock", "model": model}.items():
+            setattr(error, name, value)
+        raise
+
+
+def _call(send: Callable[[Router, Arguments], Result], arguments: Arguments) -> ImageResponse:
     facts = {"document": arguments.document, "environment": arguments.environment}
     with _PROCESS.routers.connection(facts, lambda: connect(arguments)) as connection:
-        result = connection.router.generate(arguments.alias, arguments.prompt, **arguments.picture)
+        result = send(connection.router, arguments)
     warnings: tuple[Warning, ...] = (*arguments.warnings, *connection.warnings, *result.warnings)
     for warning in (*arguments.warnings, *result.warnings):
         log.warning("%s: %s", arguments.alias, warning)
