@@ -16,6 +16,10 @@ __all__ = ["app", "main"]
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended: 128 + SIGINT."""
 
+HELP = """Images on Amazon Bedrock: one router, every model, exact prices.
+
+Exit codes: 0 done; 1 failed; 2 asked wrongly (option, parameter, model name), nobody was called; 130 interrupted.
+"""
 EXAMPLES = ('lascaux generate "A cute baby sea otter"', "lascaux models --task text_to_image", "lascaux demo")
 
 
@@ -30,7 +34,7 @@ def _examples(lines: tuple[str, ...]) -> str:
 
 app = typer.Typer(
     name="lascaux",
-    help="Images on Amazon Bedrock: one router, every model, exact prices.",
+    help=HELP,
     epilog=_examples(EXAMPLES),
     no_args_is_help=True,
     add_completion=False,

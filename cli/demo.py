@@ -53,12 +53,14 @@ def command(
         from .pictures import Files
 
         files = Files(output, PROMPT)
-        shown = _run()
-        (path,) = files.save(shown.first)
-        _say(shown, path)
+        shown = _run(files.format or "png")
+        saved = files.save(shown.first)
+        _say(shown, saved.files[0])
+        if saved.error:
+            raise saved.error
 
 
-def _run() -> Shown:
+def _run(output_format: str) -> Shown:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -71,15 +73,16 @@ def _run() -> Shown:
     tracer_provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     tracer_provider.add_span_processor(SimpleSpanProcessor(kept))
     with quickstart({}) as (config, emulator), Router(config, tracer_provider=tracer_provider) as router:
-        first = router.generate(ALIAS, PROMPT, size=SIZE, seed=SEED)
-        again = router.generate(ALIAS, PROMPT, size=SIZE, seed=SEED)
+        first, again = (
+            router.generate(ALIAS, PROMPT, size=SIZE, seed=SEED, output_format=output_format) for _ in range(2)
+        )
         calls = emulator.log
     if again.cache != "hit" or len(calls) != 1 or again.images[0].bytes != first.images[0].bytes:
         raise LascauxError(f"the second request should not have been sent, but the emulator saw {len(calls)} calls")
     return Shown(config=config, first=first, again=again, call=calls[0], spans=kept.get_finished_spans())
 
 
-def _say(shown: Shown, path: Path) -> None:
+def _say(shown: Shown, path: Path | None) -> None:
     from rich.text import Text
 
     from .output import console, facts_table, line, printable

@@ -1,4 +1,4 @@
-"""From errors to exit codes: 1 and a clear line for what went wrong, 130 for Ctrl-C, never a traceback."""
+"""From errors to exit codes: a clear line and 1 for what failed, 2 for wrong usage, 130 for Ctrl-C, never a traceback."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..providers.errors import LascauxError
+from ..providers.errors import InvalidRequest, LascauxError
 
 if TYPE_CHECKING:
     from ..router.records import Attempt
 
-__all__ = ["attempt_record", "failing"]
+__all__ = ["attempt_record", "error_record", "failing"]
 
 
 @contextmanager
 def failing(*, as_json: bool = False) -> Iterator[None]:
-    """What goes wrong inside is reported, and ends the command with exit code 1."""
+    """What goes wrong inside is reported, and ends the command: with 2 if it was asked wrongly and nobody was called."""
     try:
         yield
     except LascauxError as error:
         _report(error, as_json)
-        raise typer.Exit(1) from None
+        raise typer.Exit(_exit_code(error)) from None
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -59,24 +59,8 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _report(error: LascauxError, as_json: bool) -> None:
-    from .output import error_line, line, print_json, printable
-
-    if as_json:
-        print_json({"error": _record(error)})
-        return
-    headline = error.message
-    if error.attempts:
-        headline = headline.partition(f": {error.attempts[0]}")[0]  # the attempts follow, one by one
-    for problem in getattr(error, "problems", (headline,)):
-        error_line(problem)
-    for attempt in error.attempts:
-        why = attempt.error.message if attempt.error else ""
-        text = f"{attempt} in {attempt.region}" + (f": {why}" if why and why not in headline else "")
-        line(printable(f"  {attempt.ordinal}. {text}"), stderr=True)
-
-
-def _record(error: LascauxError) -> dict[str, Any]:
+def error_record(error: LascauxError) -> dict[str, Any]:
+    """An error for a program to read. Seconds; money as text."""
     retry_after = getattr(error, "retry_after", None)
     return {
         "code": error.code,
@@ -89,3 +73,26 @@ def _record(error: LascauxError) -> dict[str, Any]:
         "may_be_billed": error.may_be_billed,
         "retry_after": retry_after,
     }
+
+
+def _exit_code(error: LascauxError) -> int:
+    from ..router.errors import UnknownAlias
+
+    return 2 if isinstance(error, (InvalidRequest, UnknownAlias)) and not error.attempts else 1
+
+
+def _report(error: LascauxError, as_json: bool) -> None:
+    from .output import error_line, line, print_json, printable
+
+    if as_json:
+        print_json({"error": error_record(error)})
+        return
+    headline = error.message
+    if error.attempts:
+        headline = headline.partition(f": {error.attempts[0]}")[0]  # the attempts follow, one by one
+    for problem in getattr(error, "problems", (headline,)):
+        error_line(problem)
+    for attempt in error.attempts:
+        why = attempt.error.message if attempt.error else ""
+        text = f"{attempt} in {attempt.region}" + (f": {why}" if why and why not in headline else "")
+        line(printable(f"  {attempt.ordinal}. {text}"), stderr=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .failures import failing
+from .failures import error_record, failing
 
 if TYPE_CHECKING:
     from ..emulator import Emulator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..router.client import Router
     from ..router.config import Config
     from ..router.records import Result
+    from .pictures import Saved
 
 EXAMPLES = (
     'lascaux generate "A cute baby sea otter"',
@@ -79,7 +80,7 @@ class Made:
     """What came of it. ``warnings`` are the configuration's and the result's."""
 
     result: Result
-    files: Sequence[Path]
+    saved: Saved
     warnings: Sequence[Warning]
     emulator: bool
 
@@ -170,7 +171,10 @@ def command(
 def run(job: Job, *, as_json: bool) -> None:
     """Do it, show what came of it, end with the exit code that fits."""
     with failing(as_json=as_json):
-        _show(_make(job), as_json=as_json, verbose=job.verbose)
+        made = _make(job)
+        _show(made, as_json=as_json, verbose=job.verbose)
+        if made.saved.error:
+            raise typer.Exit(1)
 
 
 def merged(params: dict[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
@@ -228,7 +232,7 @@ def _make(job: Job) -> Made:
             show=exporter != "console" and not job.verbose,
         )
         saved = files.save(result)
-    return Made(result=result, files=saved, warnings=(*router.warnings, *result.warnings), emulator=emulator)
+    return Made(result=result, saved=saved, warnings=(*router.warnings, *result.warnings), emulator=emulator)
 
 
 @contextmanager
@@ -251,17 +255,18 @@ def _configuration(job: Job) -> Iterator[tuple[Config, bool]]:
 
 
 def _show(made: Made, *, as_json: bool, verbose: bool) -> None:
-    from .output import console, facts_table, line, note, print_json, printable
+    from .output import console, error_line, facts_table, line, note, print_json, printable
     from .results import facts, picture_line, record
 
-    result = made.result
+    result, error = made.result, made.saved.error
     if as_json:
-        print_json(record(result, made.files, made.warnings, emulator=made.emulator))
+        document = record(result, made.saved.files, made.warnings, emulator=made.emulator)
+        print_json({**document, "error": error_record(error)} if error else document)
         return
     screen = console()
     screen.print(facts_table([facts(result, details=verbose)], screen.width))
     screen.print()
-    for path, image in zip(made.files, result.images, strict=True):
+    for path, image in zip(made.saved.files, result.images, strict=True):
         line(printable(picture_line(path, image)))
     for warning in made.warnings:
         line(note("warning", str(warning), "yellow"))
@@ -269,3 +274,5 @@ def _show(made: Made, *, as_json: bool, verbose: bool) -> None:
         line(note("missing", f"picture {gap.index + 1}, {gap.reason}: {gap.message}", "yellow"))
     for skip in result.skipped if verbose else ():
         line(note("skipped", str(skip), "dim"))
+    for problem in error.problems if error else ():
+        error_line(problem)

@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..providers.errors import InvalidRequest, LascauxError
 from ..providers.types import Image
 from ..router.records import Result
 
-__all__ = ["Files", "slug"]
+__all__ = ["Files", "Saved", "Unwritten", "slug"]
 
 FOLDER = "out"
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+_SUFFIXES = ".png, .jpg, .jpeg or .webp"
+
+
+class Unwritten(LascauxError):
+    """Pictures were made, and paid for, and are not where they should be. ``problems`` has a line for each."""
+
+    default_code = "output"
+    default_may_be_billed = True
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """Where each picture of a result is; None for one that could be written nowhere."""
+
+    files: tuple[Path | None, ...]
+    error: Unwritten | None = None
 
 
 def slug(prompt: str) -> str:
@@ -44,13 +69,27 @@ class Files:
         wanted = FORMATS.get(self.path.suffix.lower()) if self.given else None
         return wanted if wanted != "png" else None
 
-    def save(self, result: Result) -> list[Path]:
-        """Write every picture; one that is missing leaves its number out. Raises LascauxError."""
+    def save(self, result: Result) -> Saved:
+        """Write every picture; one that is missing leaves its number out.
+
+        What can not be written goes to the temp folder: it has been paid for.
+        """
         gaps = {gap.index for gap in result.missing}
         count = len(result.images) + len(gaps)
         places = [place for place in range(count) if place not in gaps]
         names = self._names(result.images[0], count)
-        return [_write(image, names[place]) for place, image in zip(places, result.images, strict=True)]
+        files: list[Path | None] = []
+        problems: list[str] = []
+        for place, image in zip(places, result.images, strict=True):
+            try:
+                files.append(_write(image, names[place]))
+            except OSError as error:
+                files.append(_rescue(image))
+                where = (
+                    f"the picture is in {files[-1]}" if files[-1] else "nor can the temp folder, so the picture is lost"
+                )
+                problems.append(f"output: {names[place]} can not be written: {error.strerror or error}; {where}")
+        return Saved(files=tuple(files), error=Unwritten(problems) if problems else None)
 
     def _names(self, first: Image, count: int) -> list[Path]:
         if self.given is not None:
@@ -71,6 +110,10 @@ class Files:
         if self.given is not None and (written.endswith(("/", os.sep)) or self.given.is_dir()):
             near = str(self.given / "picture.png")
             raise _refuse(f"{written!r} is a folder; name a file, such as {near}", near)
+        suffix = self.path.suffix.lower()
+        if self.given is not None and suffix and suffix not in FORMATS:
+            near = str(self.given.with_suffix(next(iter(get_close_matches(suffix, FORMATS, 1)), ".png")))
+            raise _refuse(f"{written!r} names no format that is made here; end it in {_SUFFIXES}, such as {near}", near)
         if self.given is not None and self.given.exists() and not os.access(self.given, os.W_OK):
             raise _refuse(f"{written!r} can not be overwritten: permission denied")
         folder = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
@@ -81,10 +124,30 @@ class Files:
 
 
 def _write(image: Image, path: Path) -> Path:
+    """Write the file. One that was begun here and can not be finished is removed again."""
+    fresh = not os.path.lexists(path)
     try:
         return image.save(path)
-    except OSError as error:
-        raise LascauxError(f"output: {path} can not be written: {error.strerror or error}", code="output") from None
+    except OSError:
+        if fresh:
+            with suppress(OSError):
+                path.unlink()
+        raise
+
+
+def _rescue(image: Image) -> Path | None:
+    """Write the picture to a new file in the temp folder."""
+    path: Path | None = None
+    try:
+        number, name = tempfile.mkstemp(prefix="lascaux-", suffix=SUFFIXES[image.format])
+        path = Path(name)
+        with open(number, "wb") as file:
+            file.write(image.bytes)
+    except OSError:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        return None
+    return path
 
 
 def _numbered(path: Path, count: int) -> list[Path]:
@@ -95,5 +158,8 @@ def _numbered(path: Path, count: int) -> list[Path]:
 
 def _refuse(message: str, nearest: str | None = None) -> InvalidRequest:
     return InvalidRequest(
-        f"output: {message}", parameter="output", allowed="a file that can be written", nearest=nearest
+        f"output: {message}",
+        parameter="output",
+        allowed=f"a file that can be written, whose name ends in {_SUFFIXES}, or has no suffix",
+        nearest=nearest,
     )

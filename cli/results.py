@@ -38,14 +38,16 @@ def facts(result: Result, *, details: bool = False) -> Facts:
     return row
 
 
-def picture_line(path: Path, image: Image) -> str:
-    """``out/otter.png  png 1024x1024, seed 30, 1.2 MB``."""
+def picture_line(path: Path | None, image: Image) -> str:
+    """``out/otter.png  png 1024x1024, seed 30, 1.2 MB``. None is a picture that could not be saved."""
     size = len(image.b64) * 3 / 4 / 1e6
     seed = "" if image.seed is None else f", seed {image.seed}"
-    return f"{path}  {image.format} {image.width}x{image.height}{seed}, {size:.1f} MB"
+    return f"{path or '(not saved)'}  {image.format} {image.width}x{image.height}{seed}, {size:.1f} MB"
 
 
-def record(result: Result, files: Sequence[Path], warnings: Sequence[Warning], *, emulator: bool) -> dict[str, Any]:
+def record(
+    result: Result, files: Sequence[Path | None], warnings: Sequence[Warning], *, emulator: bool
+) -> dict[str, Any]:
     """Everything but the pictures' bytes. Seconds; money as text, so that no digit is lost."""
     return {
         "alias": result.alias,
@@ -97,9 +99,9 @@ def _cost(result: Result) -> dict[str, Any]:
     }
 
 
-def _image(path: Path, image: Image) -> dict[str, Any]:
+def _image(path: Path | None, image: Image) -> dict[str, Any]:
     return {
-        "file": str(path),
+        "file": None if path is None else str(path),
         "format": image.format,
         "width": image.width,
         "height": image.height,

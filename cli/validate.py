@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from .failures import failing
-
-if TYPE_CHECKING:
-    from ..router.config import Document
-    from ..router.errors import ConfigError
 
 EXAMPLES = ("lascaux validate lascaux.yaml", "lascaux validate lascaux.yaml config.yaml --json")
 
@@ -52,13 +48,10 @@ def _check(file: Path) -> dict[str, Any]:
         document = read_document(file)
         report["format"] = "litellm" if is_litellm(document.data) else "lascaux"
         config = Config.from_document(document, dotenv=True)
-    except ConfigError as error:
-        return {**report, "problems": list(error.problems)}
-    try:
         with Router(config) as router:
             warnings = router.warnings
     except ConfigError as error:
-        return {**report, "problems": _placed(error, document, str(file))}
+        return {**report, "problems": list(error.problems)}
     return {
         **report,
         "ok": True,
@@ -67,18 +60,6 @@ def _check(file: Path) -> dict[str, Any]:
         "credentials": len(config.credentials),
         "warnings": [str(warning) for warning in warnings],
     }
-
-
-def _placed(error: ConfigError, document: Document, file: str) -> list[str]:
-    """What only a router can find out does not say where; the deployment's name leads there."""
-    placed = []
-    for problem in error.problems:
-        entries = document.data.get("deployments") if isinstance(document.data, dict) else None
-        names = [name for name in entries or () if problem.startswith(f"deployments.{name}: ")]
-        place = document.locate(("deployments", max(names, key=len)), key=True) if names else None
-        where = f"{file}:{place[0]}:{place[1]}" if place else file
-        placed.append(f"{where}: {problem}")
-    return placed
 
 
 def _show(report: dict[str, Any]) -> None:

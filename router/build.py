@@ -84,7 +84,8 @@ class _Builder:
             try:
                 self.deployments[name] = self.deployment(deployment)
             except LascauxError as error:
-                problems.append(f"deployments.{deployment.group}: {error}")
+                where = f"{deployment.place}: " if deployment.place else ""
+                problems.append(f"{where}deployments.{deployment.group}: {error}")
         if problems:
             unique = list(dict.fromkeys(problems))
             raise ConfigError("\n".join(unique), problems=unique)
@@ -182,9 +183,36 @@ class _Builder:
         """The price table, with the configuration's own rates in front."""
         pricing = self.config.pricing
         try:
-            return PriceBook.load(pricing.table, overrides=[dict(override) for override in pricing.overrides])
+            book = PriceBook.load(pricing.table, overrides=[dict(override) for override in pricing.overrides])
         except PriceTableError as error:
             raise ConfigError(f"pricing: {error}") from None
+        self._check_overrides(book)
+        return book
+
+    def _check_overrides(self, book: PriceBook) -> None:
+        """Warn of overrides that price nothing: costs would be the table's, and nobody would know."""
+        places: dict[str, list[str]] = {}  # regions by each id that an override may use for a model
+        for deployment in self.deployments.values():
+            target = deployment.target
+            card = book.card(target.model)
+            for name in dict.fromkeys((target.model, card.model if card else target.model)):
+                places.setdefault(name, []).append(target.region)
+        passes = any(alias.match for alias in self.config.aliases.values())
+        for index, rate in enumerate(book.overrides):
+            regions = places.get(rate.model, [])
+            known = self.catalog.find(rate.model) is not None  # spelt right, so nothing else was meant
+            if (regions and rate.region in ("*", *regions)) or (passes and known):
+                continue
+            near = () if known else get_close_matches(rate.model, places, 1) or self.catalog.suggest(rate.model)
+            asked = f"; {rate.model} is asked in {', '.join(dict.fromkeys(regions))}" if regions else ""
+            hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(places) or 'none'}"
+            self.warnings.append(
+                Warning(
+                    code="config",
+                    parameter=f"pricing.overrides[{index}].{'region' if regions else 'model'}",
+                    message=f"applies to no deployment{asked or hint}",
+                )
+            )
 
     def cache(self, clock: Callable[[], float]) -> Cache:
         """Where answers are kept."""

@@ -333,46 +333,53 @@ def test_a_param_that_can_not_be_read_is_wrong_usage(param: str, said: str, run:
     assert "Traceback" not in done.stderr
 
 
-FAILURES: list[tuple[list[str], str]] = [
-    (["-c", "nope.yaml"], "nope.yaml: can not be read: no such file or directory"),
-    (["-c", "."], "can not be read: is a directory"),
-    (["-m", "herp"], "no alias or deployment is called 'herp'; did you mean 'hero'?"),
-    (["--size", "banana"], "size must be WIDTHxHEIGHT"),
-    (["--n", "0"], "n must be a whole number from 1 to 10, not 0 (nearest: 1)"),
-    (["-p", "colour=red"], "unknown parameter 'colour'"),
-    (["-p", "steps=NaN"], "steps must be"),
-    (["-p", "deadline=soon"], "deadline must be"),
-    (["-p", "cache=maybe"], "cache must be"),
-    (["--quality", "premium", "--strict"], "quality"),
-    (["-o", "."], "output: '.' is a folder; name a file, such as picture.png"),
-    (["-o", "new/"], "output: 'new/' is a folder"),
-    (["-o", ""], "output: the name is empty"),
-    (["-o", "file/x.png"], "is not a folder"),
-    (["-o", "/dev/full"], "output: /dev/full can not be written: No space left on device"),
-    (["-m", "\x1b[31mred"], "'\\x1b[31mred'"),
+FAILURES: list[tuple[list[str], int, str]] = [
+    (["-c", "nope.yaml"], 1, "nope.yaml: can not be read: no such file or directory"),
+    (["-c", "."], 1, "can not be read: is a directory"),
+    (["-m", "herp"], 2, "no alias or deployment is called 'herp'; did you mean 'hero'?"),
+    (["--size", "banana"], 2, "size must be WIDTHxHEIGHT"),
+    (["--n", "0"], 2, "n must be a whole number from 1 to 10, not 0 (nearest: 1)"),
+    (["-p", "colour=red"], 2, "unknown parameter 'colour'"),
+    (["-p", "steps=NaN"], 2, "steps must be"),
+    (["-p", "deadline=soon"], 2, "deadline must be"),
+    (["-p", "cache=maybe"], 2, "cache must be"),
+    (["--quality", "premium", "--strict"], 2, "quality"),
+    (["-o", "."], 2, "output: '.' is a folder; name a file, such as picture.png"),
+    (["-o", "new/"], 2, "output: 'new/' is a folder"),
+    (["-o", ""], 2, "output: the name is empty"),
+    (["-o", "file/x.png"], 2, "is not a folder"),
+    (["-m", "\x1b[31mred"], 2, "'\\x1b[31mred'"),
+    (
+        ["-o", "a.gif"],
+        2,
+        "output: 'a.gif' names no format that is made here; end it in .png, .jpg, .jpeg or .webp, such as",
+    ),
+    (["-o", "a.wepb"], 2, "such as a.webp"),
 ]
 
 
-@pytest.mark.parametrize(("options", "said"), FAILURES)
-def test_what_fails_says_so_in_one_line_and_ends_with_1(options: list[str], said: str, run: Run, config: Path) -> None:
-    """No traceback, no control character, nothing on standard output."""
+@pytest.mark.parametrize(("options", "code", "said"), FAILURES)
+def test_what_fails_says_so_in_one_line(
+    options: list[str], code: int, said: str, run: Run, config: Path, emulator: Emulator
+) -> None:
+    """It ends with 2 if the request is at fault. No traceback, no control character, nothing on standard output, no call."""
     Path("file").touch()
     arguments = options if "-c" in options else ["-c", str(config), *options]
     done = run("generate", "an otter", *arguments)
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout, len(emulator.log)) == (code, "", 0)
     assert done.stderr.startswith("error: ")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "\x1b" not in done.stderr
 
 
-@pytest.mark.parametrize(("options", "said"), FAILURES)
-def test_with_json_errors_are_json(options: list[str], said: str, run: Run, config: Path) -> None:
+@pytest.mark.parametrize(("options", "code", "said"), FAILURES)
+def test_with_json_errors_are_json(options: list[str], code: int, said: str, run: Run, config: Path) -> None:
     """One object on standard output, with the names a program looks for."""
     Path("file").touch()
     arguments = options if "-c" in options else ["-c", str(config), *options]
     done = run("generate", "an otter", "--json", *arguments)
-    assert (done.exit_code, done.stderr) == (1, "")
+    assert (done.exit_code, done.stderr) == (code, "")
     error = json.loads(done.stdout)["error"]
     assert {"code", "message", "parameter", "allowed", "nearest", "attempts"} <= set(error)
     assert said in error["message"] or said.encode().decode("unicode_escape") in error["message"]
@@ -426,6 +433,21 @@ def test_a_secret_is_in_no_output(run: Run, emulator: Emulator, tmp_path: Path) 
             said.append(done.stdout + done.stderr)
     assert all(said)
     assert not [text for text in said if PLANTED in text or PLANTED[:16] in text]
+
+
+def test_a_refusal_after_a_call_is_no_wrong_usage(run: Run, config: Path, emulator: Emulator) -> None:
+    """The model said no: 1, because somebody was called."""
+    emulator.faults.add(Rule(status=400, error_type="ValidationException", message="not today"))
+    done = run("generate", "an otter", "-c", config, "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["error"]["attempts"]
+
+
+def test_help_states_the_exit_codes(run: Run) -> None:
+    """0, 1, 2 and 130."""
+    told = " ".join(run("--help").stdout.split())
+    assert "Exit codes: 0 done; 1 failed; 2 asked wrongly" in told
+    assert "130 interrupted" in told
 
 
 # validate
@@ -530,7 +552,7 @@ def test_models_can_be_narrowed_to_a_task_and_a_region(run: Run) -> None:
 def test_models_refuses_what_does_not_exist(option: str, value: str, near: str, run: Run) -> None:
     """An empty list would look like an answer."""
     done = run("models", option, value)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert f"did you mean {near}?" in done.stderr
     assert json.loads(run("models", option, value, "--json").stdout)["error"]["nearest"] == near
 
@@ -575,7 +597,7 @@ def test_the_demo_is_not_moved_by_the_environment(run: Run) -> None:
 def test_the_demo_says_where_it_can_not_write(run: Run) -> None:
     """Before anything is drawn."""
     done = run("demo", "-o", ".")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert done.stderr.startswith("error: output: '.' is a folder")
 
 

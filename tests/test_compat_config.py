@@ -411,7 +411,7 @@ def test_own_prices() -> None:
     config = load(
         entry("mine", output_cost_per_image=0.031),
         entry("info", "bedrock/stability.stability.sd3-large-v1:0", {"output_cost_per_image": "0.05"}),
-        entry("other", output_cost_per_image=0.02),
+        entry("same", output_cost_per_image="0.0310"),
         entry("anywhere", NOVA, aws_region_name="os.environ/REGION", output_cost_per_image=0),
         env={"REGION": "eu-west-1"},
     )
@@ -419,11 +419,50 @@ def test_own_prices() -> None:
         costs = {name: router.generate(name, "otter").cost.usd for name in ("mine", "info", "anywhere")}
     assert {name: str(usd) for name, usd in costs.items()} == {"mine": "0.031", "info": "0.05", "anywhere": "0"}
     assert said(config) == [
-        "model_list[2].litellm_params.output_cost_per_image: has no effect: an earlier entry has another price for this "
-        "model and region",
         "model_list[3].litellm_params.output_cost_per_image: is taken for amazon.nova-canvas-v1:0 in every region, "
-        "because this entry names none",
+        "because an entry names none",
     ]
+
+
+PRICED = ("first", "second", "third")
+
+
+@pytest.mark.parametrize(
+    ("prices", "told"),
+    [
+        ((0.09, 0.05, None), "different prices in model_list[0], model_list[1]; none in model_list[2]"),
+        ((None, 0.09, 0.09), "a price in model_list[1], model_list[2]; none in model_list[0]"),
+        ((0.09, 0.05, 0.09), "different prices in model_list[0], model_list[1], model_list[2]"),
+    ],
+)
+@pytest.mark.parametrize("region", ["us-west-2", "os.environ/REGION"])
+def test_no_price_leaks_to_another_entry(prices: tuple[float | None, ...], told: str, region: str) -> None:
+    """Where entries of one model and region disagree, all cost what the table says, and one warning names them."""
+    places = (region, "us-west-2", "us-west-2")
+    config = load(
+        *(
+            entry(name, CORE, aws_region_name=place, output_cost_per_image=price)
+            for name, place, price in zip(PRICED, places, prices, strict=True)
+        ),
+        entry("elsewhere", NOVA, output_cost_per_image=0.01),
+        env={"REGION": "us-west-2"},
+    )
+    with Router(config, provider=FakeProvider()) as router:
+        costs = [str(router.generate(name, "otter").cost.usd) for name in (*PRICED, "elsewhere")]
+    assert costs == ["0.04", "0.04", "0.04", "0.01"]
+    index = next(index for index, price in enumerate(prices) if price)
+    where = "us-west-2" if region == "us-west-2" else "every region"
+    assert said(config) == [
+        f"model_list[{index}].litellm_params.output_cost_per_image: has no effect: there is one price for "
+        f"stability.stable-image-core-v1:1 in {where}, and its entries disagree: {told}"
+    ]
+
+
+def test_regions_have_their_own_prices() -> None:
+    """Entries of one model in two regions may differ."""
+    config = load(entry("west", output_cost_per_image=0.09), entry("east", aws_region_name="us-east-1"))
+    assert [(row["region"], str(row["usd_per_image"])) for row in config.pricing.overrides] == [("us-west-2", "0.09")]
+    assert said(config) == []
 
 
 @pytest.mark.parametrize("row", CORPUS["settings"], ids=lambda row: row["key"])

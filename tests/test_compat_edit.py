@@ -8,7 +8,6 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,10 @@ def bodies(bedrock: Emulator) -> list[Mapping[str, Any]]:
 
 def at(body: Mapping[str, Any], path: str) -> Any:
     """What stands at a path of a body such as ``imageGenerationConfig.seed``; None if nothing does."""
-    return reduce(lambda found, key: found.get(key) if isinstance(found, Mapping) else None, path.split("."), body)
+    found: Any = body
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def warned(response: ImageResponse) -> list[str]:
@@ -344,7 +346,7 @@ def test_a_guardrail_goes_into_the_headers(name: str, bedrock: Emulator) -> None
 
 def test_a_task_without_words_says_that_it_takes_none(bedrock: Emulator) -> None:
     """image_generation must have a prompt; background removal has no place for it."""
-    picture = {"backgroundRemovalParams": {"image": b64(OTTER)}}
+    picture: dict[str, Any] = {"backgroundRemovalParams": {"image": b64(OTTER)}}
     response = image_generation(PROMPT, **place("nova"), taskType="BACKGROUND_REMOVAL", **picture)
     assert warned(response) == ["prompt: remove_background takes no text"]
     assert Image.open(io.BytesIO(base64.b64decode(response.data[0].b64_json or ""))).mode == "RGBA"
@@ -392,7 +394,7 @@ def test_all_pictures_of_a_list_are_used(name: str, function: Any, bedrock: Emul
 @pytest.mark.parametrize("name", ["sdxl", "sd3", "creative-upscale", "image-control-sketch", "image-search-recolor"])
 def test_pictures_that_a_model_has_no_use_for_are_named(name: str, bedrock: Emulator) -> None:
     """One picture is worked on, the others stand in a warning."""
-    params = {"select_prompt": "hat"} if name == "image-search-recolor" else {}
+    params: dict[str, Any] = {"select_prompt": "hat"} if name == "image-search-recolor" else {}
     response = image_edit([OTTER, HAT], PROMPT, **params, **place(name))
     (line,) = [line for line in warned(response) if line.startswith("references: ")]
     assert line.endswith("has no use for it")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any
 
 import pytest
@@ -325,13 +326,13 @@ def test_fallbacks(bedrock: Emulator) -> None:
 class Timeout:
     """As httpx has them."""
 
-    read = 0.05
+    read = 0.4
 
 
-@pytest.mark.parametrize("timeout", [0.05, "0.05", Timeout()])
+@pytest.mark.parametrize("timeout", [0.4, "0.4", Timeout()])
 def test_timeout(timeout: Any, bedrock: Emulator) -> None:
     """It is kept, which LiteLLM's function does not do for Bedrock; the call may have been billed, and that is said."""
-    bedrock.faults.add(Rule(kind="delay", latency=0.2, times=1))
+    bedrock.faults.add(Rule(kind="delay", latency=1.5, times=1))
     with pytest.raises(LascauxError) as caught:
         image_generation(PROMPT, NOVA, timeout=timeout)
     assert caught.value.status == 504
@@ -431,6 +432,108 @@ def test_connections_are_bounded() -> None:
         assert [one.closed for one in made] == [1, 0, 1]
     assert [one.closed for one in made] == [1, 1, 1]
     assert len(routers) == 0
+
+
+def test_a_slow_connection_is_made_once_and_holds_up_nobody_else() -> None:
+    """Those who want the same wait for it; other calls and close() do not."""
+    routers, started, go, made = Routers(), Event(), Event(), [Watched(), Watched()]
+    count: list[int] = []
+
+    def slow() -> Connection:
+        count.append(1)
+        started.set()
+        assert go.wait(20)
+        return Connection(router=made[0])
+
+    def use() -> Router:
+        with routers.connection({"slow": True}, slow) as found:
+            return found.router
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(use) for _ in range(8)]
+        try:
+            assert started.wait(20)
+            with ThreadPoolExecutor(1) as other:
+                fast = other.submit(_fast, routers, made[1])
+                assert fast.result(10) is made[1]
+        finally:
+            go.set()
+        assert {one.result(20) for one in asked} == {made[0]}
+    assert (len(count), len(routers)) == (1, 2)
+    routers.close()
+    assert [one.closed for one in made] == [1, 1]
+
+
+def _fast(routers: Routers, router: Router) -> Router:
+    with routers.connection({}, lambda: Connection(router=router)) as found:
+        return found.router
+
+
+def test_close_while_a_connection_is_made() -> None:
+    """It serves the call that it is made for, and is closed then; a later call connects anew."""
+    routers, made = Routers(), [Watched(), Watched()]
+
+    def make() -> Connection:
+        routers.close()
+        return Connection(router=made[0])
+
+    with routers.connection({}, make) as found:
+        assert (found.router, len(routers)) == (made[0], 0)
+    assert made[0].closed == 1
+    assert _fast(routers, made[1]) is made[1]
+    routers.close()
+
+
+class Turnstile:
+    """A lock that tells when so many have passed: the last of them waits for what it has found."""
+
+    def __init__(self, most: int) -> None:
+        self.lock, self.left, self.passed = Lock(), most, Event()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.left -= 1
+        self.lock.release()
+        if not self.left:
+            self.passed.set()
+
+
+@pytest.mark.parametrize("failure", [InvalidRequest("region: none is known"), KeyboardInterrupt()])
+def test_a_connection_that_can_not_be_made(failure: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arguments are wrong for all who wait, an interrupt ends one call; neither leaves anything behind."""
+    routers, started, go, one, lock = Routers(), Event(), Event(), Watched(), Turnstile(2)
+    monkeypatch.setattr(routers, "_lock", lock)
+    count: list[int] = []
+
+    def make() -> Connection:
+        count.append(1)
+        if len(count) > 1:
+            return Connection(router=one)
+        started.set()
+        assert go.wait(20)
+        raise failure
+
+    def use() -> Router:
+        with routers.connection({}, make) as found:
+            return found.router
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(use)
+        assert started.wait(20)
+        second = pool.submit(use)
+        assert lock.passed.wait(20)
+        go.set()
+        assert first.exception(20) is failure
+        error = second.exception(20)
+    assert error is not failure
+    if isinstance(failure, InvalidRequest):
+        assert (type(error), str(error), len(count)) == (InvalidRequest, str(failure), 1)
+    else:
+        assert (error, second.result(), len(count)) == (None, one, 2)
+    assert _fast(routers, one) is one
+    routers.close()
 
 
 def test_a_fork_begins_anew() -> None:

@@ -208,3 +208,14 @@ def test_a_call_leaves_out_fallbacks_and_nothing_else() -> None:
     with pytest.raises(InvalidRequest) as caught:
         connect(arguments("openai/dall-e-3", nova, "azure/dall-e-3"))
     assert str(caught.value) == "model: 'openai/dall-e-3' is served by 'openai'; here are image models of Bedrock only"
+
+
+def test_tokens_a_minute_are_shares_whatever_their_size() -> None:
+    """Millions are more than a weight of ours may be; the proportion is what counts."""
+    text = """
+model_list:
+- {model_name: a, litellm_params: {model: bedrock/amazon.nova-canvas-v1:0, aws_region_name: us-east-1, tpm: 4000000}}
+- {model_name: a, litellm_params: {model: bedrock/amazon.nova-canvas-v1:0, aws_region_name: eu-west-1, tpm: 1000000}}
+"""
+    uses = Config.parse(text, env={}).aliases["a"].uses
+    assert [use.weight for use in uses] == [1_000_000, 250_000]

@@ -188,6 +188,18 @@ def test_regions_make_one_deployment_each() -> None:
     ]
 
 
+def test_a_deployment_knows_where_it_is_written() -> None:
+    """For what only a router can find out about it: the file's line and column, or the variable."""
+    text = 'deployments:\n  a: {model: "stability.stable-image-core-v1:1", regions: [us-west-2, us-east-1]}\n'
+    found = Config.parse(text, "c.yaml", env={"LASCAUX_DEPLOYMENTS__B__MODEL": "amazon.nova-canvas-v1:0"}).deployments
+    assert {name: entry.place for name, entry in found.items()} == {
+        "a-us-west-2": "c.yaml:2:3",
+        "a-us-east-1": "c.yaml:2:3",
+        "b": "environment variable LASCAUX_DEPLOYMENTS__B__MODEL",
+    }
+    assert Config.from_mapping({"deployments": {"a": {"model": "x.y-v1:0"}}}, env={}).deployments["a"].place is None
+
+
 def test_an_alias_takes_a_group_of_regions_with_its_weight_and_priority() -> None:
     """What is said about the group holds for each of its regions."""
     text = """
@@ -283,9 +295,11 @@ def test_what_was_read_can_not_be_changed() -> None:
 
 def test_overrides_of_prices_are_exact() -> None:
     """Four cents are four cents."""
-    config = parse(CORE + "pricing: {table: 2026-11-22, overrides: [{model: m, usd_per_image: 0.04, steps: 30}]}")
+    config = parse(
+        CORE + "pricing: {table: 2026-11-22, overrides: [{model: m, usd_per_image: 0.04, quality: premium}]}"
+    )
     assert config.pricing.table == "2026-11-22"
-    assert config.pricing.overrides == ({"model": "m", "usd_per_image": Decimal("0.04"), "steps": 30},)
+    assert config.pricing.overrides == ({"model": "m", "usd_per_image": Decimal("0.04"), "quality": "premium"},)
 
 
 def test_values_follow_yaml_1_2() -> None:
@@ -355,7 +369,7 @@ def test_variables_are_put_into_text_only(written: str, value: str) -> None:
     config = Config.from_mapping(
         {
             "deployments": {"core": {"model": "stability.stable-image-core-v1:1"}},
-            "pricing": {"overrides": [{"model": written}]},
+            "pricing": {"overrides": [{"model": written, "usd_per_image": 1}]},
         },
         env={"A": "one", "B": "", "D": "{a: b}\n- c"},
     )

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lascaux import Router
 from lascaux.router.config import Config, parse_document
 from lascaux.router.config.schema import ConfigFile
 from lascaux.router.errors import ConfigError
@@ -136,6 +137,92 @@ def test_a_bomb_of_anchors_does_not_go_off() -> None:
     assert str(refused("\n".join(levels))) == (
         "lascaux.yaml:5:5: has more than 100000 values once its anchors are expanded"
     )
+
+
+def test_a_bomb_of_text_does_not_go_off() -> None:
+    """One long scalar, aliased: few values, but gigabytes to read."""
+    text = f"long: &long {'${X:-1}' * 57_000}\nmany: [{', '.join(['*long'] * 400)}]\n"
+    assert str(refused(text)) == "lascaux.yaml:2:7: has more than 4 MiB of text once its anchors are expanded"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("${LONG}" * 7, "is longer than 64 KiB once its variables are put in place"),
+        ("${LONG}" * 140_000, "is longer than 64 KiB once its variables are put in place"),
+        ("${LONG}", "must be a model id such as"),
+        ("${SET:-1}" * 20_000, "is longer than 64 KiB once its variables are put in place"),
+        ("${UNSET}" * 120_000, "needs the environment variable UNSET, which is not set; set it, or write ${UNSET:-de"),
+    ],
+    ids=["seven", "many", "one", "short", "unset"],
+)
+def test_variables_do_not_swell_a_value(model: str, message: str) -> None:
+    """Whatever they hold, one value stays below 64 KiB."""
+    error = refused(f"deployments: {{core: {{model: '{model}'}}}}\n", **ENV, LONG="x" * 10_000)
+    (problem,) = error.problems
+    assert problem.startswith(f"lascaux.yaml:1:29: deployments.core.model: {message}")
+    assert len(problem) < 300
+
+
+def test_variables_do_not_swell_a_file() -> None:
+    """Many values that each hold a long variable."""
+    keys = ", ".join(['"x${LONG}"'] * 100)
+    error = refused(f"{CORE}server: {{keys: [{keys}]}}", LONG="y" * 60_000)
+    assert len(error.problems) == 31
+    assert error.problems[0].endswith(
+        "server.keys[69]: makes more than 4 MiB of text, with all others that variables are put into"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "LASCAUX_DEPLOYMENTS" + "__a" * 3000,
+            "x",
+            "...: has more than 20 parts between its '__'; no setting is so deep",
+        ),
+        (
+            "LASCAUX_DEPLOYMENTS" + "__a" * 20,
+            "x",
+            "__a: has more than 20 parts between its '__'; no setting is so deep",
+        ),
+        ("LASCAUX_DEPLOYMENTS", '{"a":' * 980 + "1" + "}" * 980, ": is nested deeper than 50 levels"),
+        ("LASCAUX_PRICING__OVERRIDES", "[" * 51 + "]" * 51, ": is nested deeper than 50 levels"),
+    ],
+    ids=["name", "twenty-one", "json", "list"],
+)
+def test_variables_that_nest_too_deep(name: str, value: str, message: str) -> None:
+    """Refused before anything that walks through them; no setting is so deep."""
+    (problem,) = refused(CORE, **{name: value}).problems
+    assert problem.startswith(f"environment variable {name[:80]}")
+    assert problem.endswith(message)
+    assert len(problem) < 300
+
+
+def test_a_price_table_is_checked_with_the_file(tmp_path: Path) -> None:
+    """A secrets folder's value is not repeated, here as elsewhere."""
+    config, secrets = tmp_path / "c.yaml", tmp_path / "secrets"
+    config.write_text(CORE)
+    secrets.mkdir()
+    (secrets / "LASCAUX_PRICING__TABLE").write_text(SECRET)
+    (secrets / "LASCAUX_PRICING__OVERRIDES").write_text(f'[{{"model": "x", "usd_per_image": "{SECRET}"}}]')
+    for broken in ("LASCAUX_PRICING__TABLE", "LASCAUX_PRICING__OVERRIDES"):
+        with pytest.raises(ConfigError, match=r"must be the name of a price table: |allowed: a figure such") as caught:
+            Config.load(config, env={}, dotenv=False, secrets_dir=secrets)
+        assert str(caught.value).startswith(f"{secrets} {broken}: pricing.")
+        assert SECRET not in str(caught.value)
+        (secrets / broken).unlink()
+
+
+def test_what_only_a_router_finds_out_has_a_place(tmp_path: Path) -> None:
+    """A model that nobody knows: file, line and column of its deployment."""
+    path = tmp_path / "c.yaml"
+    path.write_text('deployments:\n  a: {model: "stability.stable-image-corn-v1:1", region: us-west-2}\n')
+    with pytest.raises(ConfigError) as caught:
+        Router.from_yaml(path)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}:2:3: deployments.a: model: 'stability.stable-image-corn-v1:1' is not")
 
 
 def test_a_chain_of_anchors_does_not_nest_for_ever() -> None:

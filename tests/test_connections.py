@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lascaux.providers.bedrock.connections import Connections, Reply
+from lascaux.providers.bedrock import connections as module
+from lascaux.providers.bedrock.connections import Connections, Line, Reply
 from lascaux.providers.bedrock.dialling import dialler
 from lascaux.providers.bedrock.endpoints import parse_endpoint
 from lascaux.providers.bedrock.keys import Sealed
@@ -25,6 +26,7 @@ from lascaux.providers.errors import (
 
 HEAD = Sealed(b"POST /model/m/invoke HTTP/1.1\r\nhost: peer\r\ncontent-length: 4\r\n\r\n")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 Talk = Callable[[socket.socket], None]
 
@@ -213,6 +215,13 @@ def test_a_reused_connection_that_breaks_is_not_tried_again(peer: Peer, connecti
             BadResponse,
             "the answer has 999999999999 bytes, more than 268435456",
         ),
+        (
+            b"HTTP/1.1 103 Early Hints\r\n\r\n" * 21 + OK,
+            BadResponse,
+            "more than 20 interim answers, and none that is final",
+        ),
+        (CHUNKED + b"-1\r\nabc\r\n", BadResponse, "the answer comes in chunks of negative size"),
+        (CHUNKED + b"-5\r\nabc\r\n", BadResponse, "the answer comes in chunks of negative size"),
     ],
 )
 def test_answers_that_are_none(
@@ -253,6 +262,10 @@ def test_a_truncated_answer_is_marked(
         (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", 0),
         (OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", 0),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 1),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK, 1),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 20 + OK, 1),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 99\r\n\r\n{}", 0),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 0),
     ],
 )
 def test_which_connections_are_kept(
@@ -441,3 +454,81 @@ def test_stale_connections_do_not_wait_for_their_turn(peer: Peer, clock: Clock) 
     exchange(connections, clock)
     assert (connections.idle, peer.connections) == (1, 3)
     connections.close()
+
+
+def test_an_interim_answer_is_not_the_answer(peer: Peer, connections: Connections, clock: Clock) -> None:
+    """What comes after early hints belongs to the call that was asked, not to the one that takes the connection next."""
+
+    def hint(sock: socket.socket) -> None:
+        peer.request(sock)
+        sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst")
+        peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond")(sock)
+
+    peer.scripts = [hint]
+    assert [exchange(connections, clock).body for _ in range(2)] == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("status", [101, 204, 304])
+def test_an_answer_without_a_body_by_its_status(
+    peer: Peer, connections: Connections, clock: Clock, status: int
+) -> None:
+    """Bedrock has none of them; whatever follows on that connection is nobody's answer."""
+    peer.scripts = [peer.answer(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n" % status)]
+    reply = exchange(connections, clock)
+    assert (reply.status, reply.body, connections.idle) == (status, b"", 0)
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"Content-Length: 3000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n2dc6c0\r\n", b"\r\n"],
+)
+def test_of_a_long_failure_the_beginning_is_read(
+    peer: Peer, connections: Connections, clock: Clock, framing: bytes
+) -> None:
+    """What is not 200 holds a message: one mebibyte of it will do."""
+    peer.scripts = [peer.answer(b"HTTP/1.1 500 Oh\r\n" + framing + b"x" * 3_000_000, stay=False)]
+    reply = exchange(connections, clock)
+    assert (reply.status, len(reply.body), reply.complete, connections.idle) == (500, 1 << 20, False, 0)
+
+
+def test_what_is_beside_the_body_is_bounded_too(
+    peer: Peer, connections: Connections, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trailers without end are no way around the largest answer."""
+    monkeypatch.setattr(module, "MAX_ANSWER", 50_000)
+    monkeypatch.setattr(module, "MAX_HEADS", 50_000)
+    peer.scripts = [peer.answer(CHUNKED + b"0\r\n" + b"x: y\r\n" * 100_000, stay=False)]
+    error = failure(connections, clock)
+    assert (type(error), str(error)) == (BadResponse, "the answer has more than 50000 bytes")
+
+
+def test_header_values_are_one_line(peer: Peer, connections: Connections, clock: Clock) -> None:
+    """A folded header does not carry its line break any further."""
+    peer.scripts = [peer.answer(b"HTTP/1.1 200 OK\r\nx-a: b\r\n evil:  c\r\nContent-Length: 2\r\n\r\n{}")]
+    assert exchange(connections, clock).headers["x-a"] == "b evil: c"
+
+
+def test_a_connection_that_comes_too_late(peer: Peer, clock: Clock) -> None:
+    """Whoever dials may hang in a name server: the attempt ends in time, and the late connection is closed."""
+    go_on, gone = threading.Event(), threading.Event()
+    inner, _ = dialler(parse_endpoint(peer.url), True)
+
+    def dial(timeout: float) -> Line:
+        assert go_on.wait(10)
+        return inner(timeout)
+
+    def watch(sock: socket.socket) -> None:
+        if not sock.recv(1):
+            gone.set()
+
+    peer.scripts = [watch]
+    connections = Connections("peer", dial, size=4, clock=clock)
+    started = time.monotonic()
+    error = failure(connections, clock, timeout=0.2)
+    assert time.monotonic() - started < 2
+    assert (type(error), error.code, error.may_be_billed) == (ConnectionFailed, "connect_timeout", False)
+    assert str(error) == "no connection to peer: no connection within 0.2 s"
+    go_on.set()
+    assert gone.wait(10)
+    assert (connections.idle, peer.requests) == (0, 0)

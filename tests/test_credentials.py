@@ -387,6 +387,52 @@ def test_a_failure_is_shared_and_not_repeated_at_once() -> None:
     assert flaky.renewals == 2
 
 
+def test_a_slow_lookup_is_left_to_those_who_come_later() -> None:
+    """Who has no time is told so, and nothing is wrong with the credentials; the lookup goes on, once, for the next."""
+    flaky = _Flaky()
+    flaky.error = None
+    renewed = Renewed(lambda cooldown: flaky, clock=lambda: 0.0)
+    for _ in range(3):
+        with pytest.raises(ConnectionFailed) as caught:
+            renewed.proof(0.02)
+        assert (caught.value.code, caught.value.may_be_billed) == ("credentials_timeout", False)
+    flaky.go_on.set()
+    assert renewed.proof(10) == Keys("AKID", "secret")
+    assert flaky.renewals == 1
+
+
+class _Ageing:
+    """Keys in their last quarter of an hour, whose renewal hangs."""
+
+    def __init__(self) -> None:
+        self.left = 3600
+        self.go_on = threading.Event()
+
+    def due(self, within: int) -> bool:
+        return self.left < within
+
+    def keys(self) -> Keys:
+        if self.left < 900:
+            assert self.go_on.wait(10)
+            self.left = 3600
+            return Keys("AKID", "new")
+        return Keys("AKID", "old")
+
+
+def test_keys_that_still_serve_are_not_waited_for() -> None:
+    """While a renewal before its time hangs the old keys go on; when it has come to its end, the new ones do."""
+    ageing = _Ageing()
+    renewed = Renewed(lambda cooldown: ageing, clock=lambda: 0.0)
+    assert renewed.proof() == Keys("AKID", "old")
+    ageing.left = 800
+    assert [renewed.proof(0.02) for _ in range(3)] == [Keys("AKID", "old")] * 3
+    ageing.left = 500
+    with pytest.raises(ConnectionFailed):
+        renewed.proof(0.02)
+    ageing.go_on.set()
+    assert renewed.proof(10) == Keys("AKID", "new")
+
+
 def test_a_repeated_failure_keeps_its_kind() -> None:
     """The remembered failure is raised as a new error of the same class."""
     now = [0.0]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from lascaux.providers.catalog import Catalog, Model
 from lascaux.providers.errors import BadResponse, ContentFiltered, Effect, InvalidRequest, Unavailable
 from lascaux.providers.fake import PICTURE
 from lascaux.providers.types import Call, ImageRequest, ImageResult
+from PIL import Image as Drawing
 
 SD3, SD35 = "stability.sd3-large-v1:0", "stability.sd3-5-large-v1:0"
 CORE0, CORE = "stability.stable-image-core-v1:0", "stability.stable-image-core-v1:1"
@@ -286,3 +289,27 @@ def test_an_artifact_tells_its_seed(seed: Any, told: int) -> None:
     found = answer(XL, artifact(seed=seed), seed=30)
     assert [image.seed for image in found.images] == [told]
     assert answer(XL, artifact(None)).images[0].seed == 123456
+
+
+def picture_file(kind: str) -> bytes:
+    file = io.BytesIO()
+    Drawing.linear_gradient("L").convert("RGB").save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_is_read_to_its_end(kind: str) -> None:
+    """A file that is cut, or broken in the middle, is no picture; a little filling behind the end is."""
+    whole = picture_file(kind)
+    for data in (whole, whole + bytes(3)):
+        assert answer(CORE, {"images": [base64.b64encode(data).decode()]}).images[0].bytes == data
+    text = base64.b64encode(whole).decode()
+    middle = len(text) // 2
+    for broken in (
+        base64.b64encode(whole[:-6]).decode(),
+        f"{text[:middle]}!!!!{text[middle + 4 :]}",
+        f"{text[:middle]}===={text[middle + 4 :]}",
+        f"{text[:middle]}éééé{text[middle + 4 :]}",
+    ):
+        with pytest.raises(BadResponse, match="something that is not a picture"):
+            answer(CORE, {"images": [broken]})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lascaux.providers.bedrock.faults import clean, fault, retry_after_of
+from lascaux.providers.bedrock.faults import clean, fault, request_id_of, retry_after_of
 from lascaux.providers.errors import (
     BadResponse,
     ContentFiltered,
@@ -314,3 +315,68 @@ def test_no_answer_breaks_the_mapping(status: int, headers: dict[str, str], body
     assert isinstance(error, LascauxError)
     assert str(error).isprintable()
     assert len(str(error)) < 800
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" ", "a", "#", "<script", "<", "The Canonical ", "bearer ", "AWS4-HMAC-SHA256 ", "signature=a", "\u0085"],
+)
+def test_a_hostile_text_costs_no_time(text: str) -> None:
+    """A megabyte in message, type or page is read in no time, whatever it is made of."""
+    text *= 1_000_000 // len(text)
+    body = json.dumps({"message": text, "__type": text}).encode()
+    started = time.perf_counter()
+    fault(400, {"x-amzn-errortype": text}, body, secrets=["s" * 40, "t" * 900])
+    fault(400, {}, body)
+    fault(502, {"content-type": "text/html"}, text.encode())
+    assert time.perf_counter() - started < 1
+
+
+def test_a_secret_at_the_cut_is_not_shown() -> None:
+    """Where a long text is cut there may be half a secret; so may there be in a type."""
+    secret = "hunter2-" * 20
+    for spaces in range(19_800, 20_200, 7):
+        assert "hunter2" not in clean(f"{' ' * spaces}{secret}{'x' * 30_000}", [secret])
+    error = fault(400, {"x-amzn-errortype": "x" * 60 + secret}, b"{}", secrets=[secret])
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize("original", ["²", "9" * 5000, "-400", True, 10**18, {"a": 1}, None, [4]])
+def test_an_original_status_that_is_none(original: object) -> None:
+    """A status that no server has is not known: the model failed."""
+    body = json.dumps({"originalStatusCode": original, "message": "x"}).encode()
+    error = fault(424, {"x-amzn-errortype": "ModelErrorException"}, body)
+    assert (type(error), error.code) == (Unavailable, "model_error")
+
+
+@pytest.mark.parametrize("field", ["detail", "other"])
+def test_a_message_without_a_floor(field: str) -> None:
+    """JSON inside a message may be nested deeper than Python goes."""
+    inner = '{"detail":"short","' + field + '":' + "[" * 1000 + "]" * 1000 + "}"
+    assert "HTTP 400" in str(answer(400, "ValidationException", inner))
+
+
+@pytest.mark.parametrize(("status", "billed"), [(101, True), (202, True), (204, True), (302, False), (304, False)])
+def test_a_status_that_bedrock_does_not_have(status: int, billed: bool) -> None:
+    """A success of another kind may be billed; a redirect was no call."""
+    error = fault(status, {}, b"")
+    assert isinstance(error, BadResponse)
+    assert error.may_be_billed is billed
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"x-amzn-requestid": "0f1e-2d"}, "0f1e-2d"),
+        ({"x-amzn-requestid": "a evil: b", "x-amz-request-id": "second"}, "second"),
+        ({"x-amzn-requestid": "a\x1b[31m"}, None),
+        ({"x-amzn-requestid": "a" * 128}, "a" * 128),
+        ({"x-amzn-requestid": "a" * 129}, None),
+        ({"x-amzn-requestid": "é"}, None),
+        ({"x-amzn-requestid": "a\n"}, None),
+        ({}, None),
+    ],
+)
+def test_a_request_id_is_an_id(headers: dict[str, str], found: str | None) -> None:
+    """What is put into logs and answers is short and visible, or not taken over."""
+    assert request_id_of(headers) == found

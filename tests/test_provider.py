@@ -349,3 +349,30 @@ def test_no_secret_is_ever_shown(
         "environment": ["environment", "session"],
     }[kind]
     assert not [name for name in mine if SECRETS[name] in shown]
+
+
+@pytest.mark.parametrize("error", [KeyError("k"), RecursionError("deep"), OverflowError("large"), MemoryError()])
+def test_no_foreign_exception_gets_out(emulator: Emulator, error: Exception) -> None:
+    """Whatever reading an answer raises is a bad response that may be billed."""
+
+    class Broken(_Canned):
+        def send(self, target: Target, body: Any, *, headers: Any, timeout: float) -> Any:
+            raise error
+
+    class Odd(dict[str, Any]):
+        def get(self, *_: Any) -> Any:
+            raise error
+
+    where = target(emulator)
+    for transport in (Broken({}), _Canned(Odd())):
+        bedrock = Bedrock(transport=transport)  # type: ignore[arg-type]
+        found: Any = failure_of(bedrock, where, call_of(bedrock, where))
+        assert (type(found), found.may_be_billed) == (BadResponse, True)
+        assert type(error).__name__ in str(found)
+
+
+def test_a_request_that_can_not_be_written_is_no_answer(bedrock: Bedrock, emulator: Emulator) -> None:
+    """What is wrong with the request stays the caller's to mend."""
+    where = target(emulator)
+    call = Call(model=CORE, family="stability", task=call_of(bedrock, where).task, body={"prompt": object()})
+    assert type(failure_of(bedrock, where, call)) is InvalidRequest

@@ -294,6 +294,29 @@ def test_an_sts_that_is_not_there() -> None:
     assert str(caught.value).startswith(f"credentials 'prod': http://127.0.0.1:{port}/ could not be reached")
 
 
+def test_an_sts_that_says_nothing() -> None:
+    """The attempt ends when its time does; it is no fault of the credentials, and nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        bedrock = Bedrock()
+        model = "stability.stable-image-core-v1:1"
+        target = Target(
+            deployment="d",
+            model=model,
+            model_id=model,
+            region="us-west-2",
+            credentials=role(f"http://127.0.0.1:{server.getsockname()[1]}"),
+            endpoint_url="http://127.0.0.1:9",
+        )
+        (call,) = bedrock.prepare(ImageRequest(prompt="a kite", seed=7), target)
+        for _ in range(2):
+            started = time.monotonic()
+            with pytest.raises(ConnectionFailed) as caught:
+                bedrock.send(target, call, timeout=0.3)
+            assert time.monotonic() - started < 2
+            assert (caught.value.code, caught.value.may_be_billed) == ("credentials_timeout", False)
+        bedrock.close()
+
+
 def test_an_answer_that_is_not_from_sts() -> None:
     """Something else at the endpoint of STS is a passing trouble; what it said is not repeated."""
     with Emulator(canvas="fast") as emulator, pytest.raises(Unavailable) as caught:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import ssl
 import threading
+import time
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -429,6 +432,98 @@ def test_a_proxy_that_is_none(transport: Transport, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HTTPS_PROXY", "socks5://me:hunter2@127.0.0.1:9")
     error = refused(transport, target("https://bedrock.test"))
     assert str(error) == "the https proxy of the environment is not an http:// or https:// URL"
+
+
+def test_a_proxy_in_drops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that never comes to the end of its answer takes no more than the time to connect."""
+    over = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with client:
+            client.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not over.wait(0.02):
+                client.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.getsockname()[1]}")
+        transport = Transport(connect_timeout=0.2)
+        started = time.monotonic()
+        error = refused(transport, target("https://bedrock.test"))
+        assert time.monotonic() - started < 2
+        over.set()
+        thread.join()
+    assert (type(error), error.code) == (ConnectionFailed, "connect_timeout")
+    assert str(error).endswith("no connection within 0.2 s")
+
+
+def _variables(error: BaseException | None) -> str:
+    """The variables of every frame that hangs on an error, and on those behind it."""
+    shown = []
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename != __file__:
+                shown.append(repr(trace.tb_frame.f_locals))
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize("proxy", ["http://me:hunter2@127.0.0.1:9", "socks5://me:hunter2@x", "http://me:hunter2@x:y"])
+@pytest.mark.parametrize("verify", [True, "/nowhere.pem"])
+def test_a_proxys_password_is_in_no_variable(
+    transport: Transport, proxy: str, verify: bool | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A traceback that prints variables shows neither the password nor the header made of it."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    error = refused(transport, target("https://bedrock.test", verify=verify))
+    assert isinstance(error, ConnectionFailed)
+    shown = _variables(error) + str(error)
+    assert "endpoint" in shown
+    assert "hunter2" not in shown
+    assert b64encode(b"me:hunter2").decode() not in shown
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_certificates_are_read_for_oneself(emulator: Emulator, tmp_path: Path) -> None:
+    """While one call waits for a slow CA bundle the others go on."""
+    bundle = tmp_path / "bundle.pem"
+    os.mkfifo(bundle)
+    transport = Transport()
+    errors: list[LascauxError] = []
+    slow = target("https://127.0.0.1:9", verify=str(bundle))
+    thread = threading.Thread(target=lambda: errors.append(refused(transport, slow)))
+    thread.start()
+    with bundle.open("wb"):  # opens as soon as the other side reads
+        assert send(transport, target(emulator.url))["images"]
+    thread.join()
+    transport.close()
+    assert errors[0].code == "ca_bundle"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_does_not_wait_for_locks_of_its_parent(transport: Transport, emulator: Emulator) -> None:
+    """Whatever other threads held at the moment of a fork, the child sends its calls."""
+    where = target(emulator.url)
+    send(transport, where)
+    (pool, _) = next(iter(transport._connections.values()))
+    with transport._lock, pool._lock, transport._keyring._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            try:
+                send(transport, target(emulator.url, deployment="other", verify=False))
+                send(transport, where)
+                transport._keyring.proof(KEYS, "cn-north-1")
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert len(emulator.log) == 3
 
 
 def test_redirects_are_not_followed(transport: Transport, emulator: Emulator) -> None:

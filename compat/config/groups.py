@@ -14,6 +14,8 @@ __all__ = ["LONGEST", "is_pattern", "write_alias", "write_attempts", "write_patt
 LONGEST = 600
 """Seconds: our deadline unless something asks for longer."""
 _MOST_ATTEMPTS = 100
+_HEAVIEST = 1_000_000
+"""Our largest weight."""
 
 
 def is_pattern(entry: Entry) -> bool:
@@ -153,4 +155,16 @@ def _weights(entries: Sequence[Entry], draft: Draft) -> dict[str, Found]:
         first = next(iter(given.values()))
         draft.warn(first.path, f"gives no share: not every entry of {entries[0].alias!r} has {chosen}")
         return {}
-    return given
+    return given if chosen == "weight" else _in_bounds(given)
+
+
+def _in_bounds(given: dict[str, Found]) -> dict[str, Found]:
+    """The same shares in smaller numbers where ours end: tokens a minute run into the millions."""
+    values = {name: value for name, found in given.items() if (value := number(found.value)) is not None}
+    largest = max(values.values(), default=0)
+    if not _HEAVIEST < largest < float("inf"):
+        return given
+    return {
+        name: found._replace(value=values[name] * _HEAVIEST / largest) if name in values else found
+        for name, found in given.items()
+    }

@@ -13,26 +13,35 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead, LineTooLong
+from functools import partial
+from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead, LineTooLong, parse_headers
 from typing import Any, cast
 
 from urllib3.util.wait import wait_for_read
 
-from ..errors import AttemptTimeout, BadResponse, ConnectionBroken
+from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, ConnectionFailed
 from .keys import Sealed
+from .waiting import Late, forked, within
 
 __all__ = ["Connections", "Line", "Reply"]
 
 MAX_IDLE = 300.0
 """Seconds. NAT gateways and VPC endpoints forget idle connections after 350."""
 MAX_ANSWER = 256 * 1024 * 1024
+MAX_FAULT = 1024 * 1024
+"""Bytes that are read of an answer that is not 200."""
+MAX_HEADS = 1024 * 1024
+"""Bytes beside the body: status lines, headers, the sizes of chunks."""
+MAX_INTERIM = 20
+_GRACE = 0.25
+"""Seconds by which whoever dials may be late to say itself why there is no connection."""
 _PIECE = 256 * 1024
 _BUFFER = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer as it came. ``headers`` have lower-case names; ``body`` is cut short if not ``complete``.
+    """An answer as it came. ``headers`` have lower-case names and one-line values; ``body`` is cut if not ``complete``.
 
     Its contents do not print: it holds megabytes, and may echo what it was asked with.
     """
@@ -82,13 +91,14 @@ class Connections:
         self._lock = threading.Lock()
         self._closed = False
         weakref.finalize(self, _close_all, self._idle)
+        forked(self)
 
     def exchange(self, head: Sealed, body: bytes, *, deadline: float, connect_timeout: float) -> Reply:
         """Send one request and read its answer, all before ``deadline`` (on the clock given).
 
         Raises ConnectionFailed (nothing sent), AttemptTimeout, ConnectionBroken, BadResponse.
         """
-        line = self._take() or self._dial(min(connect_timeout, self._left(deadline, sent=False)))
+        line = self._take() or self._open(connect_timeout, self._left(deadline, sent=False))
         keep = False
         try:
             reply, keep = self._talk(line, head, body, deadline)
@@ -105,6 +115,10 @@ class Connections:
             self._closed = True
         _close_all(self._idle)
 
+    def after_fork(self) -> None:
+        """A lock of the parent's may never be released; its connections are not used, see `Line.is_fresh`."""
+        self._lock = threading.Lock()
+
     @property
     def idle(self) -> int:
         """How many connections wait for work."""
@@ -120,6 +134,15 @@ class Connections:
             if line.is_fresh(self._clock()):
                 return line
             line.close()
+
+    def _open(self, connect_timeout: float, left: float) -> Line:
+        """A new connection. Neither a name server nor a proxy that answers in drops takes more time than there is."""
+        limit = min(connect_timeout, left)
+        try:
+            return within(min(limit + _GRACE, left), partial(self._dial, limit), late=Line.close)
+        except Late:
+            text = f"no connection to {self.name}: no connection within {limit:.3g} s"
+        raise ConnectionFailed(text, code="connect_timeout")
 
     def _give_back(self, line: Line) -> None:
         line.idle_since = self._clock()
@@ -138,7 +161,7 @@ class Connections:
 
     def _talk(self, line: Line, head: Sealed, body: bytes, deadline: float) -> tuple[Reply, bool]:
         cut = self._write(line, head, body, deadline)
-        response = HTTPResponse(cast(Any, _Bounded(line.sock, self._clock, deadline)), method="POST")
+        response = _Response(cast(Any, _Bounded(line.sock, self._clock, deadline)), method="POST")
         try:
             response.begin()
             reply, keep = _read(response)
@@ -153,6 +176,8 @@ class Connections:
             if isinstance(error, BadStatusLine) and not isinstance(error, ConnectionError):
                 raise BadResponse(f"{self.name} did not answer in HTTP") from None
             raise self._broken(error, sent=True) from None
+        except ValueError as error:
+            raise BadResponse(f"{self.name} answered with what can not be read ({type(error).__name__})") from None
         finally:
             response.close()
 
@@ -189,22 +214,50 @@ class Connections:
         return ConnectionBroken(f"{self.name} broke the connection {when} ({why})", may_be_billed=sent)
 
 
+class _Response(HTTPResponse):
+    """Reads past interim answers: http.client knows 100 alone, and takes 103 for the answer itself."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INTERIM + 1):
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 100 <= line[1] < 200 or line[1] == 101:
+                return line
+            parse_headers(cast(Any, self.fp))
+        raise BadResponse(f"more than {MAX_INTERIM} interim answers, and none that is final")
+
+    def _read_next_chunk_size(self) -> int:
+        size = int(super()._read_next_chunk_size())  # type: ignore[misc]
+        if size < 0:
+            raise BadResponse("the answer comes in chunks of negative size")
+        return size
+
+
 def _read(response: HTTPResponse) -> tuple[Reply, bool]:
-    """The whole answer, and whether the connection may be used again."""
+    """The whole answer, or the beginning of a long one that is not 200; and whether the connection may be used again."""
     promised = response.length
-    if promised is not None and promised > MAX_ANSWER:
-        raise BadResponse(f"the answer has {promised} bytes, more than {MAX_ANSWER}")
+    limit = MAX_ANSWER if response.status == 200 else MAX_FAULT
+    if promised is not None and promised > limit and response.status == 200:
+        raise BadResponse(f"the answer has {promised} bytes, more than {limit}")
     complete = True
     buffered = cast(_Buffered, response.fp)
     try:
-        body = response.read() if promised is not None else response.read(MAX_ANSWER + 1)
+        body = response.read() if promised is not None and promised <= limit else response.read(limit + 1)
     except IncompleteRead as error:
         body, complete = error.partial, False
-    if len(body) > MAX_ANSWER:
-        raise BadResponse(f"the answer has more than {MAX_ANSWER} bytes")
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    keep = complete and response.isclosed() and not response.will_close and not buffered.leftover
+    if len(body) > limit:
+        if response.status == 200:
+            raise BadResponse(f"the answer has more than {limit} bytes")
+        body, complete = body[:limit], False
+    headers = {name.lower(): " ".join(value.split()) for name, value in response.headers.items()}
+    # An answer without a body by its status, or with two lengths, may be followed by one that nobody expects.
+    ends = response.status >= 200 and response.status not in (204, 304) and _is_framed_once(response)
+    keep = ends and complete and response.isclosed() and not response.will_close and not buffered.leftover
     return Reply(status=response.status, headers=headers, body=body, complete=complete), keep
+
+
+def _is_framed_once(response: HTTPResponse) -> bool:
+    names = [name.lower() for name in response.headers]
+    return names.count("content-length") + names.count("transfer-encoding") == 1
 
 
 class _Bounded:
@@ -224,6 +277,7 @@ class _Reader(io.RawIOBase):
         self._sock = sock
         self._clock = clock
         self._deadline = deadline
+        self._room = MAX_ANSWER + MAX_HEADS
         self.stopped = False
 
     def readable(self) -> bool:
@@ -236,7 +290,11 @@ class _Reader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError
         self._sock.settimeout(left)
-        return int(self._sock.recv_into(buffer))
+        count = int(self._sock.recv_into(buffer))
+        self._room -= count
+        if self._room < 0:
+            raise BadResponse(f"the answer has more than {MAX_ANSWER} bytes")
+        return count
 
 
 class _Buffered(io.BufferedReader):

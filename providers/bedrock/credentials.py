@@ -21,6 +21,7 @@ from .ids import ModelRef, environment_region, partition_of, resolve_region
 from .keys import Keys, Proof, Token
 from .renewal import Cooldown, Renewable, Renewed, Source
 from .spec import SpecKind, check, kind_of
+from .waiting import forked
 
 if TYPE_CHECKING:
     from .sessions import Sessions
@@ -37,7 +38,7 @@ class _Fixed:
     def __init__(self, proof: Proof) -> None:
         self._proof = proof
 
-    def proof(self) -> Proof:
+    def proof(self, timeout: float | None = None) -> Proof:
         return self._proof
 
 
@@ -61,10 +62,21 @@ class Keyring:
         self._lock = threading.Lock()
         self._sources: dict[tuple[Credentials, str | None], Source] = {}
         self._opened: Sessions | None = None
+        forked(self)
 
-    def proof(self, spec: Credentials, region: str) -> Proof:
-        """What to sign a call to ``region`` with. Raises CredentialsError in one line, without secrets."""
-        return self.source(spec, region).proof()
+    def proof(self, spec: Credentials, region: str, *, timeout: float | None = None) -> Proof:
+        """What to sign a call to ``region`` with, waited for at most ``timeout`` seconds.
+
+        Raises CredentialsError in one line, without secrets; ConnectionFailed if the time does not suffice, for then nobody
+        knows whether anything is wrong with the credentials.
+        """
+        return self.source(spec, region).proof(timeout)
+
+    def after_fork(self) -> None:
+        """Begin anew: a lookup of the parent never ends in its child."""
+        self._lock = threading.Lock()
+        self._sources = {}
+        self._opened = None
 
     def source(self, spec: Credentials, region: str) -> Source:
         """The identity behind ``spec``, shared by all regions of a partition."""
@@ -125,10 +137,10 @@ class _Default:
         self.chain = chain
         """The chain without the API key, for STS, which takes none."""
 
-    def proof(self) -> Proof:
+    def proof(self, timeout: float | None = None) -> Proof:
         token = self._env.get(BEARER_VARIABLE, "").strip()
         if not token:
-            return self.chain.proof()
+            return self.chain.proof(timeout)
         check(Credentials(name=BEARER_VARIABLE, bearer_token=Secret(token)))
         return Token(token)
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
@@ -19,10 +20,11 @@ from urllib3.util.ssl_ import create_urllib3_context
 from urllib3.util.url import Url, parse_url
 
 from ..errors import ConnectionFailed
+from ..types import Secret
 from .connections import Line
 from .endpoints import Endpoint, is_loopback
 
-__all__ = ["dialler", "proxy_for"]
+__all__ = ["Proxy", "dialler", "proxy_for"]
 
 log = logging.getLogger(__name__)
 
@@ -47,50 +49,73 @@ def dialler(endpoint: Endpoint, verify: bool | str) -> tuple[Callable[[float], L
             connection.connect()
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             connection.close()
-            raise _failed(endpoint, proxy, error, timeout) from None
+            failed = _failed(endpoint, proxy, error, timeout)
         except BaseException:
             connection.close()
             raise
-        return Line(connection.sock, connection)
+        else:
+            return Line(connection.sock, connection)
+        # Raised out here, so that no frame of urllib3 hangs on it: they hold the proxy's password.
+        raise failed
 
     return dial, forwarded
 
 
-def proxy_for(endpoint: Endpoint) -> Url | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """A proxy of the environment. ``auth`` is ``user:password`` as it stands in a URL, and prints as nothing."""
+
+    scheme: str
+    host: str
+    port: int | None
+    auth: Secret | None
+
+    @property
+    def url(self) -> Url:
+        """Where it is, without the password."""
+        return Url(scheme=self.scheme, host=self.host, port=self.port)
+
+
+def proxy_for(endpoint: Endpoint) -> Proxy | None:
     """The proxy that HTTPS_PROXY or HTTP_PROXY names, unless NO_PROXY or loopback forbids. Raises ConnectionFailed."""
-    if is_loopback(endpoint.host) or proxy_bypass(endpoint.authority):
+    if is_loopback(endpoint.host) or proxy_bypass(endpoint.authority) or not getproxies().get(endpoint.scheme):
         return None
-    text = getproxies().get(endpoint.scheme)
-    if not text:
-        return None
-    try:
-        proxy = parse_url(text if "://" in text else f"http://{text.removeprefix('//')}")
-    except LocationParseError:
-        proxy = Url()
-    if proxy.scheme not in ("http", "https") or not proxy.host:
+    proxy = _parsed(getproxies()[endpoint.scheme])
+    if proxy is None:
         raise ConnectionFailed(
             f"the {endpoint.scheme} proxy of the environment is not an http:// or https:// URL", code="proxy"
         )
     return proxy
 
 
+def _parsed(text: str) -> Proxy | None:
+    try:
+        url = parse_url(text if "://" in text else f"http://{text.removeprefix('//')}")
+    except LocationParseError:
+        return None
+    if url.scheme not in ("http", "https") or not url.host:
+        return None
+    return Proxy(scheme=url.scheme, host=url.host, port=url.port, auth=Secret(url.auth) if url.auth else None)
+
+
 def _connection(
-    endpoint: Endpoint, proxy: Url | None, context: ssl.SSLContext | None, timeout: float
+    endpoint: Endpoint, proxy: Proxy | None, context: ssl.SSLContext | None, timeout: float
 ) -> HTTPConnection | HTTPSConnection:
     """Not connected yet."""
     first = endpoint if proxy is None else proxy
     host = (first.host or "").strip("[]")
     port = first.port or (443 if first.scheme == "https" else 80)
     options = _socket_options()
+    where = proxy.url if proxy else None
     if context is None and first.scheme == "http":
-        return HTTPConnection(host, port, timeout=timeout, socket_options=options, proxy=proxy)
+        return HTTPConnection(host, port, timeout=timeout, socket_options=options, proxy=where)
     connection = HTTPSConnection(
         host,
         port,
         timeout=timeout,
         socket_options=options,
         ssl_context=context or _context(True),
-        proxy=proxy,
+        proxy=where,
         proxy_config=ProxyConfig(_context(True), False, None, None) if proxy else None,
     )
     if proxy is not None and context is not None:
@@ -99,10 +124,10 @@ def _connection(
     return connection
 
 
-def _proxy_headers(proxy: Url) -> dict[str, str]:
-    if not proxy.auth:
+def _proxy_headers(proxy: Proxy) -> dict[str, str]:
+    if proxy.auth is None:
         return {}
-    return {"Proxy-Authorization": "Basic " + b64encode(unquote(proxy.auth).encode()).decode()}
+    return {"Proxy-Authorization": "Basic " + b64encode(unquote(proxy.auth.reveal()).encode()).decode()}
 
 
 def _socket_options() -> list[tuple[int, int, int | bytes]]:
@@ -149,7 +174,7 @@ def _usual_bundle() -> str:
     return str(get_cert_path(True))
 
 
-def _failed(endpoint: Endpoint, proxy: Url | None, error: Exception, timeout: float) -> ConnectionFailed:
+def _failed(endpoint: Endpoint, proxy: Proxy | None, error: Exception, timeout: float) -> ConnectionFailed:
     """Why there is no connection; never the proxy's URL, which may hold a password."""
     via = f" through proxy {proxy.host}" if proxy else ""
     inner = error.__cause__ if isinstance(error, HTTPError) and isinstance(error.__cause__, OSError) else error

@@ -31,6 +31,8 @@ from ..errors import (
 __all__ = ["clean", "fault", "request_id_of", "retry_after_of"]
 
 MAX_MESSAGE = 500
+MAX_TEXT = 20_000
+"""Characters of a message that are looked at."""
 MAX_RETRY_AFTER = 3600.0
 MARKETPLACE_WAIT = 900.0
 """Seconds; AWS says to try again 15 minutes after a Marketplace subscription was started."""
@@ -40,8 +42,8 @@ _SECRET_SHAPES = re.compile(
     r"|\bBearer\s+[\w.~+/=-]{8,}|\bbedrock-api-key-[\w.~+/=-]+|\bABSK[\w+/=-]{16,}"
     r"|x-amz-security-token[:=]\s*\S+|\bsignature=[0-9a-f]{32,})"
 )
-_CANONICAL = re.compile(r"(?is)\s*The Canonical String for this request should have been.*")
-_TAGS = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^>]{0,500}>")
+_CANONICAL = re.compile(r"(?i)The Canonical String for this request should have been")
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,30 +82,38 @@ def fault(
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """The id that AWS support asks for, or None."""
-    return headers.get("x-amzn-requestid") or headers.get("x-amz-request-id")
+    """The id that AWS support asks for; None if there is none, or one that can not be an id."""
+    found = (headers.get(name, "") for name in ("x-amzn-requestid", "x-amz-request-id"))
+    return next((value for value in found if _REQUEST_ID.fullmatch(value)), None)
 
 
 def retry_after_of(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, from Retry-After (seconds or a date) or ``x-amz-retry-after`` (milliseconds); 0 to one hour."""
-    millis = headers.get("x-amz-retry-after", "").strip()
+    millis = headers.get("x-amz-retry-after", "")[:100].strip()
     if re.fullmatch(r"\d{1,12}", millis):
         return min(int(millis) / 1000, MAX_RETRY_AFTER)
-    value = headers.get("retry-after", "").strip()
+    value = headers.get("retry-after", "")[:100].strip()
     if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", value):
         return min(float(value), MAX_RETRY_AFTER)
     try:
         when = parsedate_to_datetime(value)
         return min(max(when.timestamp() - now, 0.0), MAX_RETRY_AFTER)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
 
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
     """``text`` as one line of at most 500 printable characters, without any of ``secrets`` and without signatures."""
-    text = _CANONICAL.sub("", text)
-    for secret in sorted((value for value in secrets if len(value) >= 4), key=len, reverse=True):
+    hidden = sorted((value for value in secrets if len(value) >= 4), key=len, reverse=True)
+    longest = len(hidden[0]) if hidden else 0
+    cut = len(text) > MAX_TEXT + longest
+    text = text[: MAX_TEXT + longest]
+    for secret in hidden:
         text = text.replace(secret, "****")
+    if cut and longest:  # the last letters may be the first half of a secret
+        text = text[:-longest]
+    if echo := _CANONICAL.search(text):
+        text = text[: echo.start()]
     text = _SECRET_SHAPES.sub("****", text)
     text = "".join(char if char.isprintable() else " " for char in text)
     text = " ".join(text.split())
@@ -113,16 +123,17 @@ def clean(text: str, secrets: Iterable[str] = ()) -> str:
 def _read(status: int, headers: Mapping[str, str], body: bytes, secrets: Iterable[str], now: float) -> _Answer:
     payload = _json_object(body)
     kind = headers.get("x-amzn-errortype") or _text(payload, "__type", "code", "Code")
-    kind = re.sub(r".*#", "", kind.split(":")[0].strip())
+    kind = clean(kind, secrets)[:200].split(":")[0].rpartition("#")[2].strip()
     message = clean(_message(payload, body, headers), secrets)
     original = payload.get("originalStatusCode")
+    digits = str(original) if isinstance(original, int | str) else ""
     return _Answer(
         status=status,
-        type=clean(kind, secrets)[:80],
+        type=kind[:80],
         message=message,
         request_id=request_id_of(headers),
         retry_after=retry_after_of(headers, now),
-        original_status=int(original) if isinstance(original, int | str) and str(original).isdigit() else None,
+        original_status=int(digits) if re.fullmatch(r"[1-9][0-9]{2}", digits) else None,
     )
 
 
@@ -142,18 +153,38 @@ def _message(payload: Mapping[str, Any], body: bytes, headers: Mapping[str, str]
     text = _text(payload, "message", "Message", "errorMessage")
     if text.startswith("{"):
         inner = _json_object(text.encode("utf-8", "replace"))
-        return f"{inner.get('detail')}" + _rest(inner) if inner.get("detail") else text
+        detail = _text(inner, "detail")
+        return detail + _rest(inner) if detail else text
     if text or payload:
         return text
-    words = body[:20_000].decode("utf-8", "replace")
-    if "html" in headers.get("content-type", "").lower() or words.lstrip()[:1] == "<":
-        words = _TAGS.sub(" ", words)
-    return words[:5_000]
+    page = body[:MAX_TEXT]
+    if "html" in headers.get("content-type", "").lower() or page.lstrip()[:1] == b"<":
+        page = _words(page)
+    return page.decode("utf-8", "replace")
+
+
+def _words(page: bytes) -> bytes:
+    """A page without its tags, scripts and styles, in one pass: it may be made to be slow to read."""
+    lower = page.lower()
+    found = []
+    at = 0
+    while (tag := lower.find(b"<", at)) >= 0:
+        found.append(page[at:tag])
+        name = next((name for name in (b"script", b"style") if lower.startswith(name, tag + 1)), None)
+        end = lower.find(b"</" + name if name else b">", tag)
+        if end < 0:
+            at = tag if name is None else len(page)
+            break
+        at = end if name else end + 1
+    return b" ".join([*found, page[at:]])
 
 
 def _rest(inner: Mapping[str, Any]) -> str:
     others = {key: value for key, value in inner.items() if key != "detail"}
-    return f" {orjson.dumps(others, default=str).decode()}" if others else ""
+    try:
+        return f" {orjson.dumps(others).decode()}" if others else ""
+    except orjson.JSONEncodeError:  # nested deeper than can be written
+        return ""
 
 
 def _text(payload: Mapping[str, Any], *names: str) -> str:
@@ -273,7 +304,8 @@ def _timed_out(answer: _Answer) -> LascauxError:
 
 def _unreadable(answer: _Answer) -> LascauxError:
     """A redirect or another status that InvokeModel never has: something else answered."""
-    return BadResponse(_sentence(answer, hint="not an answer of Bedrock"), may_be_billed=False, **_facts(answer))
+    billed = answer.status < 300
+    return BadResponse(_sentence(answer, hint="not an answer of Bedrock"), may_be_billed=billed, **_facts(answer))
 
 
 _CLOCK = "check this machine's clock"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from ..catalog import Catalog, Model
 from ..errors import BadResponse, ContentFiltered, InvalidRequest, LascauxError, ProviderError, Rejected
 from ..types import Call, ImageRequest, ImageResult, Target
@@ -9,6 +11,8 @@ from .families import family_for
 from .transport import Answer, Transport
 
 __all__ = ["Bedrock"]
+
+log = logging.getLogger(__name__)
 
 
 class Bedrock:
@@ -29,16 +33,25 @@ class Bedrock:
     def send(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
         """One HTTP exchange, within ``timeout`` seconds, and the pictures in its answer. Raises `LascauxError`."""
         family = family_for(self._model(call.model))
-        answer = self._transport.send(target, call.body, headers=call.headers, timeout=timeout)
+        answer = self._exchange(target, call, timeout)
         try:
             return family.parse(call, answer.payload, request_id=answer.request_id)
         except LascauxError as error:
             _trace(error, answer)
             raise
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            # A payload of another shape than the family's documents promise.
+        except Exception as error:  # whatever stands in it: the request may be billed
             message = f"the answer of {call.model} is not what its documentation promises ({type(error).__name__})"
             raise BadResponse(message, request_id=answer.request_id, upstream_status=200) from None
+
+    def _exchange(self, target: Target, call: Call, timeout: float) -> Answer:
+        try:
+            return self._transport.send(target, call.body, headers=call.headers, timeout=timeout)
+        except LascauxError:
+            raise
+        except Exception as error:  # no answer, however hostile, gets past the router's rules
+            log.debug("%s: reading the answer failed with %s", call.model, type(error).__name__)
+            message = f"the answer can not be read ({type(error).__name__})"
+        raise BadResponse(message, may_be_billed=True)
 
     def address(self, target: Target) -> tuple[str, int] | None:
         """Host and port of the target's endpoint; None if it can not be resolved (sending then says why)."""

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Protocol
 
-from ..errors import ProviderError
+from ..errors import ConnectionFailed, ProviderError
 from .keys import Keys, Proof
+from .waiting import begin
 
 __all__ = ["Cooldown", "Renewable", "Renewed", "Source"]
 
 MANDATORY = 600
 """Seconds before expiry from which botocore makes every caller wait for new credentials."""
+
+ADVISORY = 900
+"""Seconds before expiry from which botocore renews while the old keys still serve."""
+
+PATIENCE = 2.0
+"""Seconds to wait for new keys while the old ones still serve."""
 
 PAUSE = 5.0
 
@@ -20,8 +28,11 @@ PAUSE = 5.0
 class Source(Protocol):
     """One identity. Thread-safe; may ask STS, a file or the machine's metadata."""
 
-    def proof(self) -> Proof:
-        """What to sign with now. Raises CredentialsError, or another ProviderError if STS can not be asked."""
+    def proof(self, timeout: float | None = None) -> Proof:
+        """What to sign with now, waited for at most ``timeout`` seconds.
+
+        Raises CredentialsError, or another ProviderError if STS can not be asked or takes too long.
+        """
         ...
 
 
@@ -60,28 +71,56 @@ class Cooldown:
 class Renewed:
     """One identity whose keys are looked up when first needed and renewed before they expire.
 
-    While they are good nobody waits. When they are not, one thread renews and the others wait for it; if it fails, they all
-    get its error, and nobody tries again for five seconds.
+    While they are good nobody waits. When they are not, one thread renews and the others wait for it, each as long as it has
+    time; if it fails, they all get its error, and nobody tries again for five seconds. A lookup that takes longer than its
+    caller can wait goes on for those who come later.
     """
 
     def __init__(self, load: Callable[[Cooldown], Renewable], *, clock: Callable[[], float]) -> None:
         self._load = load
         self._found: Renewable | None = None
+        self._keys: Keys | None = None
+        self._lookup: Future[Keys] | None = None
         self._cooldown = Cooldown(clock)
         self._lock = threading.Lock()
 
-    def proof(self) -> Proof:
-        """The keys of this moment. Raises ProviderError."""
-        found = self._found
-        if found is not None and not found.due(MANDATORY):
+    def proof(self, timeout: float | None = None) -> Proof:
+        """The keys of this moment, waited for at most ``timeout`` seconds. Raises ProviderError."""
+        found, keys = self._found, self._keys
+        if found is not None and not found.due(ADVISORY):
             return found.keys()
+        if found is None or keys is None or found.due(MANDATORY):
+            return self._awaited(timeout)
+        lookup, mine = self._begin()
+        if mine:  # the keys still serve: whoever renews them waits a little, the others not at all
+            wait([lookup], None if timeout is None else min(PATIENCE, timeout / 2))
+        return lookup.result() if lookup.done() and lookup.exception() is None else keys
+
+    def _awaited(self, timeout: float | None) -> Keys:
+        lookup, mine = self._begin()
+        wait([lookup], timeout)
+        if not lookup.done():
+            raise ConnectionFailed("no credentials were found in the time that was left", code="credentials_timeout")
+        if not mine and lookup.exception() is not None:
+            self._cooldown.check()
+        return lookup.result()
+
+    def _begin(self) -> tuple[Future[Keys], bool]:
+        """The lookup in flight, or a new one; and whether it is new. Raises what failed a moment ago."""
         with self._lock:
+            if self._lookup is not None and not self._lookup.done():
+                return self._lookup, False
             if self._found is None or self._found.due(MANDATORY):
                 self._cooldown.check()
-            try:
-                if self._found is None:
-                    self._found = self._load(self._cooldown)
-                return self._found.keys()
-            except ProviderError as error:
-                self._cooldown.remember(error)
-                raise
+            self._lookup = begin(self._look)
+            return self._lookup, True
+
+    def _look(self) -> Keys:
+        try:
+            if self._found is None:
+                self._found = self._load(self._cooldown)
+            self._keys = self._found.keys()
+        except ProviderError as error:
+            self._cooldown.remember(error)
+            raise
+        return self._keys

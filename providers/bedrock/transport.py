@@ -28,6 +28,7 @@ from .ids import encode
 from .keys import Proof, Sealed, Token
 from .sigv4 import sign
 from .spec import SpecKind, kind_of, secrets_of
+from .waiting import forked
 
 __all__ = ["MAX_BODY", "Answer", "Transport", "encode_body"]
 
@@ -86,6 +87,7 @@ class Transport:
         self._lock = threading.Lock()
         self._routes: dict[tuple[Any, ...], _Route] = {}
         self._connections: dict[tuple[Endpoint, bool | str], tuple[Connections, bool]] = {}
+        forked(self)
 
     def send(self, target: Target, body: Mapping[str, Any], *, headers: Mapping[str, str], timeout: float) -> Answer:
         """POST ``body`` to the target's model, once, and read the JSON object that comes back.
@@ -96,7 +98,8 @@ class Transport:
         deadline = self._clock() + timeout
         data = encode_body(body)
         route = self._route(target)
-        proof = self._keyring.proof(target.credentials, target.region)
+        left = max(deadline - self._clock(), 0.0)
+        proof = self._keyring.proof(target.credentials, target.region, timeout=left)
         head = self._head(target, route, headers, data, proof)
         if self._clock() >= deadline:
             raise AttemptTimeout("no time left to send the request after getting credentials", may_be_billed=False)
@@ -127,6 +130,10 @@ class Transport:
             pools = [connections for connections, _ in self._connections.values()]
         for connections in pools:
             connections.close()
+
+    def after_fork(self) -> None:
+        """A lock of the parent's may never be released."""
+        self._lock = threading.Lock()
 
     def _answer(self, reply: Reply, spec: Credentials, proof: Proof) -> Answer:
         request_id = request_id_of(reply.headers)
@@ -197,13 +204,13 @@ class Transport:
         settings = {} if plain else self._keyring.settings(target.credentials)
         endpoint = endpoint_for(target, env=self._env, settings=settings)
         verify = ca_bundle(target, env=self._env, settings=settings)
-        with self._lock:
-            found = self._connections.get((endpoint, verify))
-            if found is None:
-                dial, forwarded = dialler(endpoint, verify)
-                name = f"{endpoint.host}:{endpoint.port}"
-                found = Connections(name, dial, size=self._max_idle, clock=self._clock), forwarded
-                self._connections[endpoint, verify] = found
+        found = self._connections.get((endpoint, verify))
+        if found is None:
+            dial, forwarded = dialler(endpoint, verify)  # reads certificates, so nobody waits for it
+            name = f"{endpoint.host}:{endpoint.port}"
+            made = Connections(name, dial, size=self._max_idle, clock=self._clock), forwarded
+            with self._lock:
+                found = self._connections.setdefault((endpoint, verify), made)
         return _Route(endpoint=endpoint, connections=found[0], forwarded=found[1])
 
 

@@ -14,6 +14,7 @@ from .document import Document
 from .entries import AliasConfig, DeploymentConfig, Use
 from .identity import CredentialsConfig
 from .overlay import merge, read_overlay
+from .prices import check_prices
 from .report import Report, validate
 from .resolve import check_credentials, check_sections, findings, resolve_deployments
 from .schema import (
@@ -97,6 +98,7 @@ class Config:
         deployments = resolve_deployments(file, report)
         aliases = resolve_aliases(file, deployments, report)
         check_sections(file, report)
+        check_prices(file.pricing, report)
         report.check()
         return cls(
             credentials=file.credentials,

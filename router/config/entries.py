@@ -29,6 +29,8 @@ class DeploymentConfig:
     use_dualstack: bool = False
     verify: bool | str = True
     limits: Limits = field(default_factory=Limits)
+    place: str | None = field(default=None, compare=False)
+    """Where it is written, as ``file:line:column``, or the variable that says so; for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ RESERVED = ("LASCAUX_CONFIG", "LASCAUX_EMULATOR_URL", "LASCAUX_SECRETS_DIR")
 """Names with the prefix that are no settings of the file."""
 
 _NAMED = ("credentials", "deployments", "aliases")
+_MOST_PARTS = 20
+_DEEPEST = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +61,12 @@ def read_overlay(variables: Variables, data: Any, *, referred: Collection[str] =
         return Overlay()
     labels: dict[str, str] = {}
     problems: list[Problem] = []
-    for name in ours:
-        origin = f"{variables.origins[name]} {name}"
+    for name in tuple(ours):
+        origin = f"{variables.origins[name]} {name if len(name) <= 200 else name[:197] + '...'}"
+        if trouble := _too_deep(name, variables.values[name]):
+            problems.append(Problem(message=trouble, source=origin))
+            del ours[name]
+            continue
         section = name[len(PREFIX) :].lower().split("__")[0]
         if section in ConfigFile.model_fields:
             labels["__".join(_variable(step) for step in name[len(PREFIX) :].split("__"))] = origin
@@ -97,15 +103,36 @@ def _explode(variables: dict[str, str]) -> dict[str, Any]:
             return dict(variables)
 
         def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-            # Only containers are JSON. A secret that looks like a number stays what it is.
-            if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-                try:
-                    return json.loads(value)
-                except (ValueError, RecursionError):
-                    return value
-            return value
+            return _decoded(value)
 
     return Source(Settings)()
+
+
+def _decoded(value: Any) -> Any:
+    """What a variable holds. Only containers are JSON: a secret that looks like a number stays what it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _too_deep(name: str, value: str) -> str | None:
+    """What to say about a variable that nests deeper than any setting, and than what walks through settings can go."""
+    if name.count("__") >= _MOST_PARTS:
+        return f"has more than {_MOST_PARTS} parts between its '__'; no setting is so deep"
+    try:
+        inside = [_decoded(value)]
+    except RecursionError:
+        return f"is nested deeper than {_DEEPEST} levels"
+    for _ in range(_DEEPEST):
+        inside = [inner for one in inside if isinstance(one, (dict, list)) for inner in _parts(one)]
+    return f"is nested deeper than {_DEEPEST} levels" if inside else None
+
+
+def _parts(container: dict[str, Any] | list[Any]) -> Collection[Any]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def _renamed(entries: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:

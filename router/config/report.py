@@ -102,6 +102,18 @@ class Report:
         entries = self.data.get(section)
         return tuple(entries) if isinstance(entries, Mapping) else ()
 
+    def confidential(self, path: Path) -> bool:
+        """True if a variable holds the value or a part of it, other than one of our own settings in the environment."""
+        label = self._label(path)
+        return any(reference[: len(path)] == path for reference in self.references) or not _quotable(label)
+
+    def where(self, path: Path) -> str | None:
+        """``file:line:column`` of a key, or the variable that says so; None for data without either."""
+        if label := self._label(path):
+            return label
+        source, place = self.document.filename, self.document.locate(path, key=True)
+        return str(Problem(message="", source=source, place=place)) or None if source else None
+
     def _existing(self, path: Path) -> Path:
         """Cuts off steps into a shorthand: the only deployment of ``draft: core`` is written at ``aliases.draft``."""
         for length in range(len(path)):
@@ -128,8 +140,7 @@ class Report:
             return False
         if path[0] == "credentials":
             return len(path) == 3 and path[2] in _SHOWN_CREDENTIALS
-        label = self._label(path)
-        return label is None or label.startswith("environment variable")
+        return _quotable(self._label(path))
 
 
 def validate(report: Report) -> ConfigFile:
@@ -144,6 +155,11 @@ def validate(report: Report) -> ConfigFile:
             for path in _findings(error, report):
                 data = _without(data, path, whole=attempt)
     return ConfigFile()
+
+
+def _quotable(label: str | None) -> bool:
+    """Files of variables hold secrets more often than not."""
+    return label is None or label.startswith("environment variable")
 
 
 def _findings(error: ValidationError, report: Report) -> dict[Path, Any]:

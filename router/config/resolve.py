@@ -69,6 +69,7 @@ def resolve_deployments(file: ConfigFile, report: Report) -> dict[str, Deploymen
                 name=own,
                 group=name,
                 region=region,
+                place=report.where(path),
                 **{
                     field: getattr(entry, field)
                     for field in ("model", "inference_profile", "base_model", "limits", *PLACE)

@@ -56,6 +56,8 @@ REFERENCE = {"type": "string", "pattern": r"\$\{|^os\.environ/", "description": 
 LATER_STRATEGIES = ("lowest_latency", "lowest_cost", "sticky")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LEAST_WEIGHT, _MOST_WEIGHT = 0.000001, 1_000_000
+"""Their sums and quotients stay numbers that can be told apart."""
 _URL = re.compile(r"https?://[^\s\x00-\x1f]+", re.IGNORECASE)
 
 
@@ -145,10 +147,8 @@ def _whole(least: int, most: int) -> BeforeValidator:
 
 def _weight(value: object) -> object:
     number = _number(value)
-    if number is None:
-        raise refusal("must be a number greater than 0")
-    if number <= 0:
-        raise refusal("must be greater than 0")
+    if number is None or not _LEAST_WEIGHT <= number <= _MOST_WEIGHT:
+        raise refusal(f"must be a number from {_LEAST_WEIGHT:f} to {_MOST_WEIGHT}")
     return number
 
 
@@ -280,7 +280,11 @@ Url = Annotated[
 Pattern = Annotated[str, BeforeValidator(_pattern), WithJsonSchema({"type": "string", "examples": ["bedrock/*"]})]
 Flag = Annotated[bool, BeforeValidator(_flag), _or_reference({"type": "boolean"})]
 Trust = Annotated[bool | str, BeforeValidator(_trust), WithJsonSchema({"type": ["boolean", "string"]})]
-Weight = Annotated[float, BeforeValidator(_weight), _or_reference({"type": "number", "exclusiveMinimum": 0})]
+Weight = Annotated[
+    float,
+    BeforeValidator(_weight),
+    _or_reference({"type": "number", "minimum": _LEAST_WEIGHT, "maximum": _MOST_WEIGHT}),
+]
 Share = Annotated[float, BeforeValidator(_share), _or_reference({"type": "number", "minimum": 0, "maximum": 1})]
 
 

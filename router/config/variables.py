@@ -18,6 +18,11 @@ _REFERENCE = re.compile(
 )
 _LITELLM = re.compile(r"os\.environ/(?P<name>[A-Za-z_]\w*)", re.ASCII)
 _SECRET_BYTES = 64 * 1024
+_MOST_TEXT = 64 * 1024
+"""Characters of one value with its variables put in place."""
+_MOST_TEXT_IN_ALL = 4 << 20
+_MOST_HINTS = 100
+"""Findings that come with a near spelling, each of which costs a look at every variable's name."""
 _DEEPEST = 50
 
 
@@ -63,6 +68,8 @@ class Substitution:
     data: Any = field(default=None, repr=False)
     references: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     problems: list[tuple[Path, str]] = field(default_factory=list)
+    size: int = 0
+    """Characters of all values that variables were put into."""
 
 
 def substitute(data: Any, variables: Variables) -> Substitution:
@@ -90,31 +97,53 @@ def _walk(value: Any, path: Path, variables: Variables, result: Substitution) ->
 
 
 def _text(text: str, path: Path, variables: Variables, result: Substitution) -> str:
-    names: list[str] = []
-
-    def replacement(found: re.Match[str]) -> str:
-        groups = found.groupdict()
-        if groups.get("escape"):
-            return "${"
-        name = groups["name"]
-        if name is None:
-            rule = "has an incomplete reference; write ${NAME}, ${NAME:-default}, or $${ for the characters themselves"
-            result.problems.append((path, rule))
-            return ""
-        names.append(name)
-        value = variables.values.get(name)
-        if groups.get("or") and not value:
-            return groups["default"] or ""
-        if value is None:
-            unset = f"needs the environment variable {name}, which is not set; set it, or write ${{{name}:-default}}"
-            result.problems.append((path, unset + hint(name, variables.values)))
-        return value or ""
-
     whole = _LITELLM.fullmatch(text)
-    substituted = replacement(whole) if whole else _REFERENCE.sub(replacement, text)
+    names: dict[str, None] = {}
+    pieces: list[str] = []
+    size, end, trouble = len(text), 0, None
+    for found in [whole] if whole else _REFERENCE.finditer(text):
+        value, trouble = _replacement(found, names, variables, hints=len(result.problems) < _MOST_HINTS)
+        pieces += (text[end : found.start()], value)
+        size += len(value) - len(found[0])
+        end = found.end()
+        if trouble or size - (len(text) - end) > _MOST_TEXT:
+            break
     if names:
         result.references[path] = tuple(names)
-    return substituted
+        result.size += size
+        trouble = trouble or _too_long(size, result.size)
+    if trouble:
+        result.problems.append((path, trouble))
+        return ""
+    return "".join((*pieces, text[end:]))
+
+
+def _replacement(
+    found: re.Match[str], names: dict[str, None], variables: Variables, *, hints: bool
+) -> tuple[str, str | None]:
+    """What stands for one reference, and what is wrong with it. Its name is added to ``names``."""
+    groups = found.groupdict()
+    if groups.get("escape"):
+        return "${", None
+    name = groups["name"]
+    if name is None:
+        return "", "has an incomplete reference; write ${NAME}, ${NAME:-default}, or $${ for the characters themselves"
+    names[name] = None
+    value = variables.values.get(name)
+    if groups.get("or") and not value:
+        return groups["default"] or "", None
+    if value is None:
+        unset = f"needs the environment variable {name}, which is not set; set it, or write ${{{name}:-default}}"
+        return "", unset + (hint(name, variables.values) if hints else "")
+    return value, None
+
+
+def _too_long(size: int, in_all: int) -> str | None:
+    if size > _MOST_TEXT:
+        return f"is longer than {_MOST_TEXT >> 10} KiB once its variables are put in place"
+    if in_all > _MOST_TEXT_IN_ALL:
+        return f"makes more than {_MOST_TEXT_IN_ALL >> 20} MiB of text, with all others that variables are put into"
+    return None
 
 
 def _dotenv(name: str) -> dict[str, str]:

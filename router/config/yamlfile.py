@@ -17,12 +17,14 @@ import yaml
 from .document import Document
 from .problems import Path, Place, Problem, config_error
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "parse_document", "read_document"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "MAX_TEXT", "parse_document", "read_document"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
 MAX_NODES = 100_000
 """Values after every anchor has been expanded. A bomb of 300 bytes can hold billions."""
+MAX_TEXT = 4 << 20
+"""Characters of all scalars after every anchor has been expanded: what later steps have to read."""
 
 _CORE = "tag:yaml.org,2002:"
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -133,25 +135,28 @@ class _Reading:
             if nodes > MAX_NODES:
                 self.fail(f"has more than {MAX_NODES} values", _place(event))
 
-    def measure(self, node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
-        """Values and levels under ``node`` with all anchors expanded; each node is visited once."""
+    def measure(self, node: yaml.Node, known: dict[int, tuple[int, int, int] | None]) -> tuple[int, int, int]:
+        """Values, levels and characters under ``node`` with all anchors expanded; each node is visited once."""
         if id(node) in known:
             size = known[id(node)]
             if size is None:
                 self.fail("an anchor contains itself", _place(node))
             return size
         known[id(node)] = None
-        values, levels = 1, 0
+        values, levels, text = 1, 0, len(node.value) if isinstance(node, yaml.ScalarNode) else 0
         for child in _children(node):
-            inner_values, inner_levels = self.measure(child, known)
+            inner_values, inner_levels, inner_text = self.measure(child, known)
             values += inner_values
             levels = max(levels, inner_levels + 1)
+            text += inner_text
         if values > MAX_NODES:
             self.fail(f"has more than {MAX_NODES} values once its anchors are expanded", _place(node))
         if levels > MAX_DEPTH:
             self.fail(f"is nested deeper than {MAX_DEPTH} levels once its anchors are expanded", _place(node))
-        known[id(node)] = (values, levels)
-        return values, levels
+        if text > MAX_TEXT:
+            self.fail(f"has more than {MAX_TEXT >> 20} MiB of text once its anchors are expanded", _place(node))
+        known[id(node)] = (values, levels, text)
+        return values, levels, text
 
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.values.setdefault(path, _place(node))

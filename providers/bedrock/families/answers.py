@@ -13,6 +13,7 @@ from ...types import Call, Image, ImageResult, Missing, Warning
 __all__ = ["Entry", "listed", "result", "seed_of", "shortened"]
 
 _LONGEST = 300
+_PNG_END = b"IEND\xaeB`\x82"
 _NUMBER = re.compile(r"\d{1,20}")
 
 
@@ -76,10 +77,23 @@ def _checked(entry: Entry) -> Entry:
     if entry.fault:
         return entry
     try:
-        Image(entry.b64).header  # noqa: B018  reading it is the check
+        picture = Image(entry.b64)
+        _check_end(picture.format, picture.bytes)
     except ValueError as error:
         return Entry(fault="unreadable", message=f"the answer holds something that is not a picture: {error}")
     return entry
+
+
+def _check_end(kind: str, data: bytes) -> None:
+    """Raise ValueError if a file ends before its format says so: a cut picture would be kept like a whole one."""
+    if kind == "png":
+        whole = data.rfind(_PNG_END) > 0
+    elif kind == "jpeg":
+        whole = data.rstrip(b"\0").endswith(b"\xff\xd9")
+    else:
+        whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    if not whole:
+        raise ValueError("a picture that ends too soon")
 
 
 def _error(lost: Sequence[Entry], request_id: str | None) -> Exception:
