@@ -11,6 +11,7 @@ import pytest
 from lascaux import Config
 from lascaux.emulator import Emulator
 from lascaux.router import telemetry_names
+from PIL import Image
 
 ROOT = Path(lascaux.__file__).resolve().parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,6 +27,10 @@ def blocks(language: str) -> list[tuple[str, str]]:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     """A folder with the shipped configurations, and an emulator that the environment points to."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
+    Image.new("RGB", (256, 256), (30, 120, 200)).save(tmp_path / "otter.png")
+    mask = Image.new("RGBA", (256, 256), (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (64, 64, 192, 192))
+    mask.save(tmp_path / "mask.png")
     monkeypatch.chdir(tmp_path)
     with Emulator(canvas="fast", accept_any_signature=True) as emulator:
         monkeypatch.setenv("LASCAUX_EMULATOR_URL", emulator.url)
