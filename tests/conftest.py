@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -294,3 +294,17 @@ class World:
 def world() -> type[World]:
     """The class, so that a test chooses policies before the world is made."""
     return World
+
+
+@pytest.fixture(scope="session")
+def sts() -> Iterator[str]:
+    """The URL of moto's STS."""
+    from moto.server import ThreadedMotoServer  # takes a second to load, and few tests need it
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+    assert server._server is not None
+    server._server.server_close()

@@ -10,21 +10,8 @@ import lascaux
 import pytest
 from lascaux import Router
 from lascaux.emulator import Emulator
-from moto.server import ThreadedMotoServer
 
 CONFIGS = sorted((Path(lascaux.__file__).resolve().parent / "configs").glob("*.yaml"))
-
-
-@pytest.fixture(scope="module")
-def sts() -> Iterator[str]:
-    """The URL of moto's STS."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    assert server._server is not None
-    server._server.server_close()
 
 
 @pytest.fixture

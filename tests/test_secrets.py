@@ -17,7 +17,6 @@ import pytest
 from lascaux import ConfigError, LascauxError, Router
 from lascaux.emulator import Emulator, Faults, Rule
 from lascaux.providers.types import Credentials, Secret
-from moto.server import ThreadedMotoServer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -57,18 +56,6 @@ def emulator() -> Iterator[Emulator]:
         accept_any_signature=True,
     ) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def sts() -> Iterator[str]:
-    """The URL of moto's STS."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    assert server._server is not None
-    server._server.server_close()
 
 
 @pytest.fixture
