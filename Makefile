@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@$(PIP) install -e .
 	@touch $@
 
-# The second name for the checkout lets mypy see the root as the package it is.
+#: The second name for the checkout lets mypy see the root as the package it is.
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing Lascaux and what its tests need into $(VENV) ..."
 	@$(PIP) install -e '.[dev]'
