@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AsyncRouter": "router.client",
+    "AsyncRouter": "router.async_client",
     "Attempt": "router.records",
     "AttemptsFailed": "router.errors",
     "Config": "router.config",
@@ -58,7 +58,8 @@ if TYPE_CHECKING:
     from .pricing import Cost, PriceBook
     from .providers.errors import ContentFiltered, InvalidRequest, LascauxError, ProviderError, RequestError
     from .providers.types import Image, Task, Warning
-    from .router.client import AsyncRouter, Router
+    from .router.async_client import AsyncRouter
+    from .router.client import Router
     from .router.config import Config
     from .router.errors import (
         AttemptsFailed,

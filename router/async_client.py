@@ -1,0 +1,182 @@
+"""`AsyncRouter`: requests performed with asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from ..providers.errors import AttemptTimeout, LascauxError
+from ..providers.param_pictures import PICTURE_NAMES
+from .cache import Flight
+from .client import Client, in_context
+from .config import Config
+from .edits import edit_params, variation_params
+from .effects import Flow, Gather, Join, Send, Served, Sleep
+from .records import Result
+from .runtime import Run
+
+__all__ = ["AsyncRouter"]
+
+
+class AsyncRouter(Client):
+    """`Router` for asyncio: the same methods, awaited. Upstream calls run in a bounded thread pool of its own.
+
+    A task that is cancelled leaves at once. A call that was on its way for it ends in the background: its answer is paid
+    for, so it lands in the cache and with everybody who waits for it; nothing is retried for a caller who has gone. With
+    real latencies threads match native async clients and use half their memory; ``max_workers`` bounds the calls in flight.
+    May be used from several event loops.
+    """
+
+    def __init__(self, config: Config | Mapping[str, Any], *, max_workers: int = 256, **parts: Any) -> None:
+        self._sleep: Callable[[float], Any] = parts.pop("sleep", None) or asyncio.sleep
+        super().__init__(config, **parts)
+        self._max_workers = max_workers
+        self._pool = self._new_pool()
+        self._requests: set[asyncio.Task[Result]] = set()
+
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._max_workers, thread_name_prefix="lascaux-call")
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._pool = self._new_pool()
+        self._requests = set()
+
+    async def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
+        """Make pictures from words. Parameters and errors are those of `Router.generate`."""
+        return await self._request(alias, prompt, params)
+
+    async def edit(self, alias: str, prompt: str = "", /, *, image: Any, **params: Any) -> Result:
+        """Make a picture out of another one. Parameters and errors are those of `Router.edit`."""
+        return await self._request(alias, prompt, edit_params(image, params))
+
+    async def variation(self, alias: str, /, *, image: Any, **params: Any) -> Result:
+        """Make a picture like another one. Parameters and errors are those of `Router.variation`."""
+        prompt, params = variation_params(image, params)
+        return await self._request(alias, prompt, params)
+
+    async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
+        run = await self._begin_aside(alias, prompt, params)
+        task = asyncio.ensure_future(self._perform_all(run))
+        self._requests.add(task)
+        task.add_done_callback(self._forget)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            run.trail.stopped.set()
+            if not run.sending:
+                task.cancel()
+            raise
+
+    def _forget(self, task: asyncio.Task[Result]) -> None:
+        self._requests.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains about a failure that no caller is left for
+
+    async def _perform_all(self, run: Run) -> Result:
+        try:
+            return run.finish(await self._drive(run, run.flow))
+        except BaseException as error:
+            run.fail(error)
+            raise
+
+    async def _begin_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Run:
+        """Read the request: in a thread where there may be pictures, for these are large, or on a disk."""
+        if not any(name in PICTURE_NAMES or isinstance(value, Mapping) for name, value in params.items()):
+            return self._begin(alias, prompt, params)
+        loop = asyncio.get_running_loop()
+        begun = loop.run_in_executor(self._pool, in_context(self._begin), alias, prompt, params)
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError as error:
+            begun.add_done_callback(partial(_abandon, error))
+            raise
+
+    async def _drive(self, run: Run, flow: Flow) -> Served:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = await self._perform(run, effect)
+                except Exception as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            served: Served = end.value
+            return served
+        finally:
+            flow.close()
+
+    async def _perform(self, run: Run, effect: Any) -> Any:
+        match effect:
+            case Send():
+                return await self._send(run, effect)
+            case Sleep(seconds):
+                return await self._sleep(seconds)
+            case Join(key, timeout):
+                flight = self._flights.join(key)
+                if not flight.leader:
+                    await _landing(flight, timeout)
+                return flight
+            case Gather(flows):
+                outcomes = await asyncio.gather(*(self._drive(run, flow) for flow in flows), return_exceptions=True)
+                for outcome in outcomes:
+                    if isinstance(outcome, BaseException) and not isinstance(outcome, LascauxError):
+                        raise outcome
+                return outcomes
+            case _:
+                return run.instant(effect)
+
+    async def _send(self, run: Run, send: Send) -> Any:
+        """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
+        future = self._pool.submit(in_context(run.exchange), send)
+        outcome = asyncio.wrap_future(future)
+        run.sending += 1
+        try:
+            await asyncio.wait({outcome}, timeout=send.until - self._runtime.context.clock())
+            if not outcome.done() and future.cancel():
+                raise AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
+            return await outcome
+        finally:
+            run.sending -= 1
+
+    async def aclose(self) -> None:
+        """Give back threads and connections, once the calls under way have ended. New requests are refused."""
+        self._closed = True
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        self._runtime.provider.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _abandon(error: BaseException, begun: asyncio.Future[Run]) -> None:
+    """End the request that nobody waits for any more."""
+    if not begun.cancelled() and begun.exception() is None:
+        begun.result().fail(error)
+
+
+async def _landing(flight: Flight[Served], timeout: float) -> None:
+    """Wait until the flight has ended, without owning it: our being cancelled must not end it for others."""
+    loop = asyncio.get_running_loop()
+    landed = asyncio.Event()
+
+    def wake(_: Future[Served | None]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(landed.set)
+
+    flight.outcome.add_done_callback(wake)
+    try:
+        await asyncio.wait_for(landed.wait(), timeout)
+    except TimeoutError:
+        return
