@@ -10,7 +10,7 @@ from ..providers.errors import LascauxError
 from ..providers.types import Call, Target
 from .cache import Entry, Flight
 
-__all__ = ["Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Sleep", "Store"]
+__all__ = ["Effect", "Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Sleep", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +83,5 @@ class Piece:
 
 
 Served = tuple[Piece, ...]
-Flow = Generator[Lookup | Store | Join | Land | Send | Sleep | Gather, Any, Served]
+Effect = Lookup | Store | Join | Land | Send | Sleep | Gather
+Flow = Generator[Effect, Any, Served]
