@@ -116,7 +116,9 @@ class _Part:
                 ours = candidate.calls[0]
                 if len(candidate.calls) == 1 and ours.model == theirs.model and ours.body == theirs.body:
                     return replace(entry, call=ours)
-        return entry
+        # Their fallback was asked in other words than ours would have been; the file format is ours all the same.
+        mine = next((c.calls[0].delivery for step in self.steps for c in step.candidates), None)
+        return replace(entry, call=replace(theirs, delivery=mine))
 
     def lead(self, flight: Flight[Served], keys: tuple[str, ...]) -> Flow:
         """Make the call that others wait for. The cache is asked again: the last flight may just have ended."""
