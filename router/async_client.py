@@ -17,6 +17,7 @@ from .config import Config
 from .edits import edit_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Sleep
 from .records import Result
+from .reload import Reload, Source
 from .runtime import Run
 
 __all__ = ["AsyncRouter"]
@@ -63,7 +64,7 @@ class AsyncRouter(Client):
         run = await self._begin_aside(alias, prompt, params)
         task = asyncio.ensure_future(self._perform_all(run))
         self._requests.add(task)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(partial(self._ended, run))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -72,9 +73,12 @@ class AsyncRouter(Client):
                 task.cancel()
             raise
 
-    def _forget(self, task: asyncio.Task[Result]) -> None:
+    def _ended(self, run: Run, task: asyncio.Task[Result]) -> None:
         self._requests.discard(task)
-        if not task.cancelled():
+        self._generations.leave(run.runtime)
+        if task.cancelled():
+            run.fail(asyncio.CancelledError())  # a task that never began has not said so itself
+        else:
             task.exception()  # looked at, so that nobody complains about a failure that no caller is left for
 
     async def _perform_all(self, run: Run) -> Result:
@@ -93,8 +97,22 @@ class AsyncRouter(Client):
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError as error:
-            begun.add_done_callback(partial(_abandon, error))
+            begun.add_done_callback(partial(self._abandon, error))
             raise
+
+    def _abandon(self, error: BaseException, begun: asyncio.Future[Run]) -> None:
+        """End the request that nobody waits for any more."""
+        if not begun.cancelled() and begun.exception() is None:
+            begun.result().fail(error)
+            self._generations.leave(begun.result().runtime)
+
+    async def reload(self, source: Source = None) -> Reload:
+        """Go on with another configuration, as `Router.reload` does, read and built beside the event loop.
+
+        Once begun it is carried out, even if the task that awaits it is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, in_context(self._generations.reload), source)
 
     async def _drive(self, run: Run, flow: Flow) -> Served:
         try:
@@ -119,10 +137,10 @@ class AsyncRouter(Client):
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case Join(key, timeout):
-                flight = self._flights.join(key)
+                flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
                     await _landing(flight, timeout)
-                return flight
+                return flight.seen_by(run.runtime)
             case Gather(flows):
                 outcomes = await asyncio.gather(*(self._drive(run, flow) for flow in flows), return_exceptions=True)
                 for outcome in outcomes:
@@ -147,7 +165,7 @@ class AsyncRouter(Client):
 
     async def aclose(self) -> None:
         """Give back threads and connections, once the calls under way have ended. New requests are refused."""
-        self._closed = True
+        self._stop()
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
         self._runtime.provider.close()
 
@@ -158,12 +176,6 @@ class AsyncRouter(Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _abandon(error: BaseException, begun: asyncio.Future[Run]) -> None:
-    """End the request that nobody waits for any more."""
-    if not begun.cancelled() and begun.exception() is None:
-        begun.result().fail(error)
 
 
 async def _landing(flight: Flight[Served], timeout: float) -> None:
