@@ -27,9 +27,9 @@ class Heritage:
         self, deployments: Iterable[Deployment] = (), aliases: Iterable[Alias] = (), former: Heritage | None = None
     ) -> None:
         current = {place_of(deployment.target): deployment for deployment in deployments}
-        old = former._known if former else {}
+        old: dict[Target, Deployment] = former._known if former else {}
         left = [place for place in old if place not in current][-_REMEMBERED:]
-        self._known = {**{place: old[place] for place in left}, **current}
+        self._known: dict[Target, Deployment] = {**{place: old[place] for place in left}, **current}
         self._aliases = {alias.name: alias for alias in aliases}
         self._former = former
         self._renewals: list[tuple[Deployment, Deployment]] = []
