@@ -320,7 +320,8 @@ class _Names:
 def _inherit(config: Config, previous: Runtime) -> Heritage:
     # A strategy may go by price, so other prices let all of them begin anew.
     aliases = previous.aliases.all() if config.pricing == previous.config.pricing else ()
-    return Heritage(previous.made(), aliases, previous.heritage)
+    judge_anew = config.lifecycle != previous.config.lifecycle
+    return Heritage(previous.made(), aliases, previous.heritage, judge_anew=judge_anew)
 
 
 def _wire_id(wire: ModelRef, model: Model) -> str:

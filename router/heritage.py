@@ -24,14 +24,21 @@ class Heritage:
     """
 
     def __init__(
-        self, deployments: Iterable[Deployment] = (), aliases: Iterable[Alias] = (), former: Heritage | None = None
+        self,
+        deployments: Iterable[Deployment] = (),
+        aliases: Iterable[Alias] = (),
+        former: Heritage | None = None,
+        *,
+        judge_anew: bool = False,
     ) -> None:
+        """``judge_anew``: what counts as retired has changed, so nobody is until it shows again."""
         current = {place_of(deployment.target): deployment for deployment in deployments}
         old: dict[Target, Deployment] = former._known if former else {}
         left = [place for place in old if place not in current][-_REMEMBERED:]
         self._known: dict[Target, Deployment] = {**{place: old[place] for place in left}, **current}
         self._aliases = {alias.name: alias for alias in aliases}
         self._former = former
+        self._judge_anew = judge_anew
         self._renewals: list[tuple[Deployment, Deployment]] = []
         self._apply_later = former is not None
         self._superseded = False
@@ -49,7 +56,7 @@ class Heritage:
         if self._apply_later:
             self._renewals.append((kept, fresh))
         elif not self._superseded:
-            kept.renew(fresh)  # a passed-through model, asked for the first time since
+            self._renew(kept, fresh)  # a passed-through model, asked for the first time since
         return kept
 
     def alias(self, fresh: Alias) -> Alias:
@@ -62,12 +69,17 @@ class Heritage:
     def apply(self) -> None:
         """From now on deployments have their new settings."""
         for kept, fresh in self._renewals:
-            kept.renew(fresh)
+            self._renew(kept, fresh)
         self._renewals.clear()
         self._apply_later = False
         if self._former is not None:
             self._former._superseded = True
             self._former = None
+
+    def _renew(self, kept: Deployment, fresh: Deployment) -> None:
+        kept.renew(fresh)
+        if self._judge_anew:
+            kept.retired = False
 
 
 def place_of(target: Target) -> Target:

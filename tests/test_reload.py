@@ -214,6 +214,27 @@ def test_calls_with_the_old_keys_say_nothing_about_the_new_ones() -> None:
         assert router.generate("core", "otter").images
 
 
+def test_a_request_that_never_began_is_not_waited_for() -> None:
+    """A task that is cancelled before its first step leaves its configuration all the same."""
+
+    async def scenario() -> None:
+        async with AsyncRouter(fake({"core": {}}), provider=FakeProvider()) as router:
+            for turns in range(4):
+                task = asyncio.create_task(router.generate("core", "otter"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            while router._requests:
+                await asyncio.sleep(0.01)
+            old = router._runtime
+            assert router._generations._running[id(old)] == 0
+            await router.reload(fake({"other": {}}))
+            assert not router._generations._past
+
+    asyncio.run(scenario())
+
+
 def test_a_removed_alias_ends_its_requests_and_takes_no_more() -> None:
     """Who began with it is served; who comes later is told what there is."""
     gate = Gate()
@@ -246,8 +267,8 @@ def test_a_bad_file_changes_nothing(tmp_path: Path, kind: str) -> None:
     path.write_text(yaml.safe_dump(fake({"core": {"limits": {"rpm": 7}}}, {"hero": "core"})))
     with Router.from_yaml(path, provider=FakeProvider()) as router:
         router.generate("hero", "otter")
-        runtime, config = router._runtime, router.config
-        assert router.last_reload is None
+        runtime, config, first = router._runtime, router.config, router.last_reload
+        assert first is None
         path.unlink() if text is None else path.write_text(text)
         with pytest.raises(ConfigError, match=message):
             router.reload()
@@ -319,7 +340,10 @@ def test_the_cache_goes_on(emulator: Emulator) -> None:
         return on(emulator, {"core": {}}, cache=cache)
 
     with Router(with_cache()) as router:
-        ask = lambda seed: router.generate("core", "otter", seed=seed).cache  # noqa: E731
+
+        def ask(seed: int) -> str:
+            return router.generate("core", "otter", seed=seed).cache
+
         assert [ask(1), ask(2), ask(2)] == ["miss", "miss", "hit"]
         router.reload(with_cache(ttl="2h"))
         assert [ask(1), ask(2)] == ["hit", "hit"]
@@ -391,6 +415,21 @@ def test_models_that_pass_through_keep_their_state() -> None:
         pattern["*"] = {"match": "bedrock/*", "region": "us-east-1"}
         router.reload(fake({"core": {}}, pattern))
         assert router._runtime.aliases.find(f"bedrock/{ULTRA}").uses[0].deployment is not made
+
+
+def test_what_counts_as_retired_may_change() -> None:
+    """A mark is kept with its deployment, but not under another policy."""
+    canvas = {"canvas": {"model": "amazon.nova-canvas-v1:0", "region": "us-east-1"}}
+    with Router(fake(canvas), provider=FakeProvider()) as router:
+        router.generate("canvas", "otter")
+        deployment = router._runtime.deployments["canvas"]
+        assert deployment.retired
+        router.reload(fake(canvas))
+        assert deployment.retired
+        router.reload(fake(canvas, lifecycle={"retired": "allow"}))
+        router.generate("canvas", "otter")
+        assert router._runtime.deployments["canvas"] is deployment
+        assert not deployment.retired
 
 
 def test_a_provider_that_was_given_is_kept() -> None:
@@ -501,7 +540,9 @@ CONFIGS = st.fixed_dictionaries(
 def test_state_is_kept_if_and_only_if_its_place_is(configs: list[dict[str, Any]]) -> None:
     """Any sequence: objects go on by place, breakers by place and keys, strategies by what they pick among."""
     seen: dict[tuple[str, ...], tuple[Any, Any, str]] = {}
-    router, last, calls = None, None, 0
+    router: Router | None = None
+    last: dict[str, Any] | None = None
+    calls = 0
     for drawn in configs:
         config = {
             "credentials": {"one": {**KEYS, "secret_access_key": drawn["secret"]}, "two": {"bearer_token": "x"}},
