@@ -112,7 +112,7 @@ class AsyncRouter(Client):
         Once begun it is carried out, even if the task that awaits it is cancelled.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, in_context(self._generations.reload), source)
+        return await loop.run_in_executor(None, in_context(self._reload), source)
 
     async def _drive(self, run: Run, flow: Flow) -> Served:
         try:

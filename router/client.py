@@ -105,6 +105,12 @@ class Client:
         if self._watcher is not None:
             self._watcher.after_fork()
 
+    def _reload(self, source: Source) -> Reload:
+        report = self._generations.reload(source)
+        if self._watcher is not None:
+            _watch_current(self._generations, self._watcher)
+        return report
+
     def _stop(self) -> None:
         """Refuse requests and configurations from now on."""
         self._closed = True
@@ -223,7 +229,7 @@ class Router(Client):
 
         Raises ConfigError; then nothing has changed.
         """
-        return self._generations.reload(source)
+        return self._reload(source)
 
     def _drive(self, run: Run, flow: Flow) -> Served:
         try:
@@ -291,9 +297,13 @@ def _reload_watched(generations: Generations, watcher: Watcher) -> None:
         if watcher.stopped:
             return
         log.error("%s", generations.last)
+    _watch_current(generations, watcher)
+
+
+def _watch_current(generations: Generations, watcher: Watcher) -> None:
+    """Look at the files of the configuration in use; at nothing if it came from none."""
     origin = generations.current.config.origin
-    if origin is not None:
-        watcher.watch(origin.watched)
+    watcher.watch(origin.watched if origin else ())
 
 
 def in_context(function: Callable[..., T]) -> Callable[..., T]:

@@ -41,6 +41,7 @@ class Watcher:
         self._known = self._read()
         self._seen = self._known
         self._away = 0.0
+        self._wanted: _Content | None = None
         self._on_change: Callable[[], object] | None = None
         self._stop = threading.Event()
 
@@ -59,11 +60,8 @@ class Watcher:
         self._stop.set()
 
     def watch(self, paths: Iterable[str | os.PathLike[str]]) -> None:
-        """Look at these from now on. Those that are new start from what they hold. For ``on_change``, in its own thread."""
-        self._paths = _unique(paths)
-        current = self._read()
-        self._known = {path: self._known.get(path, digest) for path, digest in current.items()}
-        self._seen = self._known
+        """Look at these from now on. Those that are new start from what they hold now."""
+        self._wanted = {path: _content(path) for path in _unique(paths)}
 
     def after_fork(self) -> None:
         """In a child process, which has no thread of ours: begin anew, if the parent was looking."""
@@ -76,6 +74,10 @@ class Watcher:
 
     def look(self, on_change: Callable[[], object]) -> float:
         """Look once; seconds until the next look is due. A change counts when two looks in a row agree on it."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self._paths = tuple(wanted)
+            self._known = {path: self._known.get(path, digest) for path, digest in wanted.items()}
         content = self._read()
         if content == self._known:
             self._seen, self._away = content, 0.0
@@ -137,6 +139,9 @@ def _stamp(path: str) -> _Stamp:
 
 
 def _content(path: str) -> bytes | None:
+    """A digest of a file, or of a folder's files; None if there is nothing to read."""
+    if not os.path.exists(path):
+        return None
     digest = hashlib.blake2b(digest_size=16)
     try:
         for file in _files(path) if os.path.isdir(path) else [path]:

@@ -505,12 +505,17 @@ def test_a_router_watches_its_file(tmp_path: Path, caplog: pytest.LogCaptureFixt
         written("deployments: {", lambda: router.last_reload is not None and not router.last_reload.applied)
         assert router.generate("other", "otter").images
         written(yaml.safe_dump(fake({"third": {}})), lambda: router.aliases == ("third",))
+        other = tmp_path / "other.yaml"
+        other.write_text(yaml.safe_dump(fake({"fourth": {}})))
+        router.reload(other)
+        path = other
+        written(yaml.safe_dump(fake({"fifth": {}})), lambda: router.aliases == ("fifth",))
     assert router._watcher.stopped
     for _ in range(500):
-        if len(caplog.records) >= 3:
+        if len(caplog.records) >= 4:
             break
         threading.Event().wait(0.02)
-    assert [record.levelname for record in caplog.records] == ["INFO", "ERROR", "INFO"]
+    assert [record.levelname for record in caplog.records] == ["INFO", "ERROR", "INFO", "INFO"]
     assert "is not YAML" in caplog.text
 
 

@@ -146,9 +146,9 @@ def test_other_files_are_watched_from_what_they_hold(tmp_path: Path) -> None:
     one.write_text("1")
     two.write_text("2")
     watched = Watched(one)
-    watched.watcher.watch([two])
+    watched.watcher.watch([two, tmp_path / "not there"])
     one.write_text("3")
-    assert watched.looks() == 0
+    assert watched.looks(10) == 0
     two.write_text("4")
     assert watched.looks() == 1
 
