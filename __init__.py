@@ -31,6 +31,7 @@ _HOMES = {
     "NoDeploymentAvailable": "router.errors",
     "PriceBook": "pricing",
     "ProviderError": "providers.errors",
+    "Reload": "router.reload",
     "RequestError": "providers.errors",
     "Result": "router.records",
     "Router": "router.client",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         UnknownAlias,
     )
     from .router.records import Attempt, Result
+    from .router.reload import Reload
 
 __all__ = [
     "AsyncRouter",
@@ -86,6 +88,7 @@ __all__ = [
     "NoDeploymentAvailable",
     "PriceBook",
     "ProviderError",
+    "Reload",
     "RequestError",
     "Result",
     "Router",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from .catalog import Model
 from .types import Call, ImageRequest, ImageResult, Target
 
-__all__ = ["Family", "Provider"]
+__all__ = ["Family", "Provider", "Retaining"]
 
 
 class Family(Protocol):
@@ -48,4 +48,13 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class Retaining(Protocol):
+    """A provider that holds things for its targets, and can be told which of them are left."""
+
+    def retain(self, targets: Iterable[Target]) -> None:
+        """Give back what is held for other targets; what is in use, when it comes back. They may still be called."""
         ...

@@ -18,6 +18,7 @@ from .config import Config
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Sleep
 from .records import Result
+from .reload import Reload, Source
 from .runtime import Run
 
 __all__ = ["AsyncRouter"]
@@ -64,7 +65,7 @@ class AsyncRouter(Client):
         run, effect = await self._begin_aside(alias, prompt, params)
         task = asyncio.ensure_future(self._perform_all(run, effect))
         self._requests.add(task)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(partial(self._ended, run))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -73,9 +74,12 @@ class AsyncRouter(Client):
                 task.cancel()
             raise
 
-    def _forget(self, task: asyncio.Task[Result]) -> None:
+    def _ended(self, run: Run, task: asyncio.Task[Result]) -> None:
         self._requests.discard(task)
-        if not task.cancelled():
+        self._generations.leave(run.runtime)
+        if task.cancelled():
+            run.fail(asyncio.CancelledError())  # a task that never began has not said so itself
+        else:
             task.exception()  # looked at, so that nobody complains about a failure that no caller is left for
 
     async def _perform_all(self, run: Run, effect: Effect | None) -> Result:
@@ -102,7 +106,7 @@ class AsyncRouter(Client):
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError as error:
-            begun.add_done_callback(partial(_abandon, error))
+            begun.add_done_callback(partial(self._abandon, error))
             raise
 
     def _plan(self, alias: str, prompt: str, params: dict[str, Any], started: float) -> tuple[Run, Effect]:
@@ -111,7 +115,24 @@ class AsyncRouter(Client):
             return run, next(run.flow)
         except BaseException as error:
             run.fail(error)
+            self._generations.leave(run.runtime)
             raise
+
+    def _abandon(self, error: BaseException, begun: asyncio.Future[tuple[Run, Effect]]) -> None:
+        """End the request that nobody waits for any more, and give back the place it may have taken."""
+        if not begun.cancelled() and begun.exception() is None:
+            run, _ = begun.result()
+            run.flow.close()
+            run.fail(error)
+            self._generations.leave(run.runtime)
+
+    async def reload(self, source: Source = None) -> Reload:
+        """Go on with another configuration, as `Router.reload` does, read and built beside the event loop.
+
+        Once begun it is carried out, even if the task that awaits it is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, in_context(self._reload), source)
 
     async def _drive(self, run: Run, flow: Flow, effect: Effect | None = None) -> Served:
         try:
@@ -136,10 +157,10 @@ class AsyncRouter(Client):
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case Join(key, timeout):
-                flight = self._flights.join(key)
+                flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
                     await _landing(flight, timeout)
-                return flight
+                return flight.seen_by(run.runtime)
             case Gather(flows):
                 outcomes = await asyncio.gather(*(self._drive(run, flow) for flow in flows), return_exceptions=True)
                 for outcome in outcomes:
@@ -164,7 +185,7 @@ class AsyncRouter(Client):
 
     async def aclose(self) -> None:
         """Give back threads and connections, once the calls under way have ended. New requests are refused."""
-        self._closed = True
+        self._stop()
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
         self._runtime.provider.close()
 
@@ -175,14 +196,6 @@ class AsyncRouter(Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _abandon(error: BaseException, begun: asyncio.Future[tuple[Run, Effect]]) -> None:
-    """End the request that nobody waits for any more, and give back the place it may have taken."""
-    if not begun.cancelled() and begun.exception() is None:
-        run, _ = begun.result()
-        run.flow.close()
-        run.fail(error)
 
 
 async def _landing(flight: Flight[Served], timeout: float) -> None:

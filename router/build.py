@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,10 +21,11 @@ from ..providers.errors import LascauxError
 from ..providers.types import Target, Task, Warning
 from .cache import Cache, MemoryCache, NoCache
 from .config import AliasConfig, Config, DeploymentConfig
-from .context import Context
+from .context import Context, Guard
 from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
+from .heritage import Heritage
 from .plan import Alias, Planner, Use
 from .quota import Limits
 from .retry import RetryBudget, RetryPolicy
@@ -33,7 +33,7 @@ from .runtime import Runtime
 from .strategies import STRATEGIES
 from .telemetry import Telemetry
 
-__all__ = ["build"]
+__all__ = ["build", "rebuild"]
 
 _OWN = (Kind.PROVISIONED, Kind.CUSTOM_DEPLOYMENT, Kind.IMPORTED)
 """Models that an account runs for itself: they outlive the public model."""
@@ -60,14 +60,27 @@ def build(
     )
 
 
+def rebuild(config: Config, previous: Runtime) -> Runtime:
+    """The same from a newer configuration. What did not change brings its live state with it.
+
+    Changes nothing that is in use: settings of deployments that go on are handed over by `Heritage.apply`, those of the
+    cache by `resize_cache`. Clock, provider, telemetry and lock stay. Raises ConfigError.
+    """
+    context = previous.context
+    return _Builder(config, context.rng, context.today, previous).runtime(previous.provider, context.clock)
+
+
 def _today() -> date:
     """Rates and lifecycles count days in UTC."""
     return datetime.now(UTC).date()
 
 
 class _Builder:
-    def __init__(self, config: Config, rng: Random, today: Callable[[], date]) -> None:
+    def __init__(self, config: Config, rng: Random, today: Callable[[], date], previous: Runtime | None = None) -> None:
         self.config = config
+        self.previous = previous
+        self.lock = previous.context.lock if previous else Guard()
+        self.heritage = _inherit(config, previous) if previous else Heritage()
         self.rng = rng
         self.today = today
         self.catalog = Catalog.load()
@@ -77,7 +90,11 @@ class _Builder:
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
-        self, provider: Provider | None, clock: Callable[[], float], tracer_provider: Any, meter_provider: Any
+        self,
+        provider: Provider | None,
+        clock: Callable[[], float],
+        tracer_provider: Any = None,
+        meter_provider: Any = None,
     ) -> Runtime:
         problems: list[str] = []
         for name, deployment in self.config.deployments.items():
@@ -89,21 +106,28 @@ class _Builder:
         if problems:
             unique = list(dict.fromkeys(problems))
             raise ConfigError("\n".join(unique), problems=unique)
+        previous = self.previous
+        telemetry = (
+            previous.telemetry
+            if previous
+            else Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
+        )
         provider = provider or _bedrock(self.catalog)
         aliases = _Names(self)
         planner = Planner(aliases.find, provider, lifecycle=self.config.lifecycle.retired)
         self._check_removers(planner, aliases)
-        telemetry = Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
         context = Context(
             planner=planner,
             clock=clock,
             today=self.today,
             rng=self.rng,
-            budget=RetryBudget(self.retry.budget, clock()),
+            budget=self.budget(clock()),
+            lock=self.lock,
             panic_threshold=self.health.panic_threshold,
             on_breaker=telemetry.breaker,
         )
-        return Runtime(
+        made = Runtime(
+            config=self.config,
             aliases=aliases,
             deployments=self.deployments,
             context=context,
@@ -112,19 +136,29 @@ class _Builder:
             cache=self.cache(clock),
             telemetry=telemetry,
             warnings=tuple(self.warnings),
+            heritage=self.heritage,
         )
+        return replace(made, sources=previous.sources) if previous else made
+
+    def budget(self, now: float) -> RetryBudget:
+        """The tokens that are left, or a new bucket when its size has changed."""
+        if self.previous and self.previous.config.retry.budget == self.config.retry.budget:
+            return self.previous.context.budget
+        return RetryBudget(self.retry.budget, now)
 
     def alias(self, alias: AliasConfig, uses: tuple[Use, ...]) -> Alias:
         """A named group with its own strategy state."""
         retry = RetryPolicy(**_fields(alias.retry)) if alias.retry is not None else self.retry
-        return Alias(
-            name=alias.name,
-            uses=uses,
-            strategy=STRATEGIES[alias.strategy](self.rng),
-            retry=retry,
-            fallbacks=alias.fallbacks,
-            strict=alias.strict,
-            background_remover=alias.background_remover,
+        return self.heritage.alias(
+            Alias(
+                name=alias.name,
+                uses=uses,
+                strategy=STRATEGIES[alias.strategy](self.rng),
+                retry=retry,
+                fallbacks=alias.fallbacks,
+                strict=alias.strict,
+                background_remover=alias.background_remover,
+            )
         )
 
     def _check_removers(self, planner: Planner, aliases: _Names) -> None:
@@ -173,7 +207,8 @@ class _Builder:
             replacement=life.replacement[0] if life.replacement else None,
         )
         self._check_region(target, model, config)
-        return made
+        with self.lock:
+            return self.heritage.deployment(made)
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile
@@ -240,6 +275,8 @@ class _Builder:
         cache = self.config.cache
         if cache.backend == "none" or cache.ttl <= 0:
             return NoCache()
+        if self.previous and isinstance(self.previous.cache, MemoryCache):
+            return self.previous.cache
         return MemoryCache(max_bytes=cache.max_bytes, ttl=cache.ttl, clock=clock)
 
 
@@ -254,7 +291,7 @@ class _Names:
         patterns = {name for name, alias in self._config.aliases.items() if alias.match}
         self._aliases = {name: self._make(name) for name in dict.fromkeys(written) if name not in patterns}
         self._passed: LRUCache[str, Alias] = LRUCache(_PASSED_THROUGH)
-        self._lock = threading.Lock()
+        self._lock = builder.lock
 
     def names(self) -> tuple[str, ...]:
         """Those that are written in the configuration."""
@@ -262,7 +299,8 @@ class _Names:
 
     def all(self) -> tuple[Alias, ...]:
         """Every alias that was made so far, passed-through models included."""
-        return (*self._aliases.values(), *self._passed.values())
+        with self._lock:
+            return (*self._aliases.values(), *self._passed.values())
 
     def find(self, name: str) -> Alias:
         """The alias, the deployments, or the passed-through model of that name. Raises UnknownAlias."""
@@ -298,6 +336,13 @@ class _Names:
         near = get_close_matches(name, self._aliases, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(self._aliases) or 'none'}"
         return UnknownAlias(f"no alias or deployment is called {name[:200]!r}{hint}")
+
+
+def _inherit(config: Config, previous: Runtime) -> Heritage:
+    # A strategy may go by price, so other prices let all of them begin anew.
+    aliases = previous.aliases.all() if config.pricing == previous.config.pricing else ()
+    judge_anew = config.lifecycle != previous.config.lifecycle
+    return Heritage(previous.made(), aliases, previous.heritage, judge_anew=judge_anew)
 
 
 def _wire_id(wire: ModelRef, model: Model) -> str:

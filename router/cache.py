@@ -6,11 +6,11 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 import orjson
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
 from ..pricing import Cost
 from ..providers.types import Call, ImageResult, Target
@@ -78,29 +78,57 @@ class NoCache:
         """Nothing is held."""
 
 
+_Kept = tuple[float, Entry]
+"""When it was stored, and the answer."""
+
+
 class MemoryCache:
     """Answers of this process: least recently used first out, at most ``max_bytes``, each for ``ttl`` seconds."""
 
     def __init__(self, *, max_bytes: int, ttl: float, clock: Callable[[], float]) -> None:
-        self._entries: TTLCache[str, Entry] = TTLCache(
-            maxsize=max_bytes, ttl=ttl, timer=clock, getsizeof=lambda entry: entry.size
-        )
+        self._clock = clock
+        self.ttl = ttl
+        self._entries = self._empty(max_bytes)
         self._lock = threading.Lock()
+
+    def _empty(self, max_bytes: int) -> TLRUCache[str, _Kept]:
+        return TLRUCache(
+            maxsize=max_bytes,
+            ttu=lambda _, kept, __: kept[0] + self.ttl,
+            timer=self._clock,
+            getsizeof=lambda kept: kept[1].size,
+        )
+
+    @property
+    def max_bytes(self) -> int:
+        """Most that is kept."""
+        return int(self._entries.maxsize)
+
+    def resize(self, *, max_bytes: int, ttl: float) -> None:
+        """Let other bounds hold from now on. Entries that fit them stay, each as old as it is."""
+        with self._lock:
+            old = self._entries
+            self.ttl = ttl
+            self._entries = self._empty(max_bytes)
+            for _ in range(len(old)):
+                key, kept = old.popitem()  # the least recently used first, so that those used last stay
+                if kept[1].size <= max_bytes:
+                    self._entries[key] = kept
 
     def lookup(self, keys: Iterable[str]) -> Entry | None:
         """The first entry found under one of the keys."""
         with self._lock:
             for key in keys:
-                entry = self._entries.get(key)
-                if entry is not None:
-                    return entry
+                kept = self._entries.get(key)
+                if kept is not None:
+                    return kept[1]
         return None
 
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry; one that is larger than the whole cache is not kept."""
         with self._lock:
             if entry.size <= self._entries.maxsize:
-                self._entries[key] = entry
+                self._entries[key] = (self._clock(), entry)
 
     def renew(self) -> None:
         """After a fork: nobody holds our lock."""
@@ -127,13 +155,22 @@ class Flight(Generic[T]):
     """One request under way, and whether we are the one who makes it.
 
     The future ends with the leader's outcome, with its error, or with None when the leader went away: then one
-    of those who waited takes over.
+    of those who waited takes over. ``party`` is what the leader was started by.
     """
 
     key: str
     leader: bool
     outcome: Future[T | None]
     flights: Flights[T]
+    party: object = None
+
+    def seen_by(self, party: object) -> Flight[T]:
+        """The flight as another party shall see it: an answer is an answer, but a failure may have been due to who asked."""
+        if party is self.party or not self.outcome.done() or self.outcome.exception() is None:
+            return self
+        nothing: Future[T | None] = Future()
+        nothing.set_result(None)
+        return replace(self, outcome=nothing)
 
     def land(self, outcome: T | Exception | None) -> None:
         """End the flight we lead, whatever came of it."""
@@ -148,17 +185,17 @@ class Flights(Generic[T]):
     """Requests under way, by key. Thread-safe; nothing is left behind when a flight has ended."""
 
     def __init__(self) -> None:
-        self._flights: dict[str, Future[T | None]] = {}
+        self._flights: dict[str, Flight[T]] = {}
         self._lock = threading.Lock()
 
-    def join(self, key: str) -> Flight[T]:
+    def join(self, key: str, party: object = None) -> Flight[T]:
         """Become the leader of a new flight, or a passenger of the one under way."""
         with self._lock:
-            outcome = self._flights.get(key)
-            if outcome is not None:
-                return Flight(key, False, outcome, self)
-            outcome = self._flights[key] = Future()
-            return Flight(key, True, outcome, self)
+            found = self._flights.get(key)
+            if found is not None:
+                return replace(found, leader=False)
+            made = self._flights[key] = Flight(key, True, Future(), self, party)
+            return made
 
     def remove(self, key: str) -> None:
         """Forget a flight."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -21,14 +24,18 @@ from ..providers.types import Warning
 from .assembly import converted
 from .build import build
 from .cache import Flights
-from .config import Config
+from .config import Config, Origin
 from .edits import edit_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Sleep
 from .errors import NoDeploymentAvailable
 from .records import Result
-from .runtime import Run
+from .reload import Generations, Reload, Source
+from .runtime import Run, Runtime
+from .watch import Watcher
 
 __all__ = ["Client", "Router", "in_context"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -66,7 +73,6 @@ class Client:
         """
         if not isinstance(config, Config):
             config = Config.from_mapping(config)
-        self.config = config
         runtime = build(
             config,
             provider=provider,
@@ -76,7 +82,9 @@ class Client:
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
         )
-        self._runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
+        runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
+        self._generations = Generations(runtime)
+        self._watcher: Watcher | None = None
         self._flights: Flights[Served] = Flights()
         self._closed = False
         _ROUTERS.add(self)
@@ -84,20 +92,64 @@ class Client:
     def _begin(self, alias: str, prompt: str, params: dict[str, Any], started: float | None = None) -> Run:
         if self._closed:
             raise NoDeploymentAvailable("this router is closed")
-        return Run(self._runtime, alias, prompt, params, started)
+        runtime = self._generations.enter()
+        try:
+            return Run(runtime, alias, prompt, params, started)
+        except BaseException:
+            self._generations.leave(runtime)
+            raise
 
     def _after_fork(self) -> None:
         """In a child process: calls and locks of the parent's threads are not ours."""
         self._flights = Flights()
-        self._runtime.after_fork()
+        self._generations.after_fork()
+        if self._watcher is not None:
+            self._watcher.after_fork()
+
+    def _reload(self, source: Source) -> Reload:
+        report = self._generations.reload(source)
+        if self._watcher is not None:
+            _watch_current(self._generations, self._watcher)
+        return report
+
+    def _stop(self) -> None:
+        """Refuse requests and configurations from now on."""
+        self._closed = True
+        self._generations.close()
+        if self._watcher is not None:
+            self._watcher.stop()
 
     @classmethod
-    def from_yaml(cls, path: str | Path, **parts: Any) -> Self:
+    def from_yaml(cls, path: str | Path, *, watch: bool = False, **parts: Any) -> Self:
         """Build a router from a configuration file, ours or LiteLLM's; ``parts`` as for the constructor.
+
+        With ``watch`` the file, and the ``.env`` and secrets that it uses, are looked at every second; when they have
+        changed they are loaded as by `reload`, and what comes of it is logged.
 
         Raises ConfigError, which names file, line, column, key and what would be allowed.
         """
-        return cls(Config.load(path), **parts)
+        if not watch:
+            return cls(Config.load(path), **parts)
+        watcher = Watcher(Origin.of(path).watched)
+        made = cls(Config.load(path), **parts)
+        made._watcher = watcher
+        watcher.start(partial(_reload_watched, made._generations, watcher))
+        weakref.finalize(made, watcher.stop)
+        return made
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._runtime.config
+
+    @property
+    def last_reload(self) -> Reload | None:
+        """What the latest reload did, be it a failed one; None before the first."""
+        return self._generations.last
+
+    @property
+    def _runtime(self) -> Runtime:
+        return self._generations.current
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -166,6 +218,20 @@ class Router(Client):
         except BaseException as error:
             run.fail(error)
             raise
+        finally:
+            self._generations.leave(run.runtime)
+
+    def reload(self, source: Source = None) -> Reload:
+        """Go on with another configuration, or with the file as it is now, without losing a request.
+
+        ``source`` is a path, a `Config` or its sections; None: the file that the configuration in use came from. It is read
+        and checked completely, then swapped in one step: requests under way end as they began, new ones follow it. What
+        did not change keeps its live state: circuit breakers, limits and calls under way, retired models, strategies, the
+        retry budget, the cache.
+
+        Raises ConfigError; then nothing has changed.
+        """
+        return self._reload(source)
 
     def _drive(self, run: Run, flow: Flow) -> Served:
         try:
@@ -190,10 +256,10 @@ class Router(Client):
             case Sleep(seconds):
                 return (self._sleep or run.trail.stopped.wait)(seconds)
             case Join(key, timeout):
-                flight = self._flights.join(key)
+                flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
                     wait([flight.outcome], timeout)
-                return flight
+                return flight.seen_by(run.runtime)
             case Gather(flows):
                 return self._side_by_side(run, flows)
             case _:
@@ -213,7 +279,7 @@ class Router(Client):
 
     def close(self) -> None:
         """Give back connections. Requests under way may fail, new ones are refused."""
-        self._closed = True
+        self._stop()
         self._runtime.provider.close()
 
     def __enter__(self) -> Self:
@@ -223,6 +289,23 @@ class Router(Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _reload_watched(generations: Generations, watcher: Watcher) -> None:
+    """What the watcher does: it must never end because of what it found."""
+    try:
+        log.info("%s", generations.reload(None))
+    except LascauxError:
+        if watcher.stopped:
+            return
+        log.error("%s", generations.last)
+    _watch_current(generations, watcher)
+
+
+def _watch_current(generations: Generations, watcher: Watcher) -> None:
+    """Look at the files of the configuration in use; at nothing if it came from none."""
+    origin = generations.current.config.origin
+    watcher.watch(origin.watched if origin else ())
 
 
 def in_context(function: Callable[..., T]) -> Callable[..., T]:

@@ -39,6 +39,8 @@ class Permit:
     candidate: Candidate
     probe: bool
     panic: bool
+    breaker: CircuitBreaker
+    """Who shall be told the outcome: not the one that came with new credentials in the meantime."""
 
 
 class Deployment:
@@ -103,18 +105,36 @@ class Deployment:
         """Take a place for one call."""
         self.in_flight += 1
         self.limits.take(now)
-        return Permit(candidate, self._breaker.begin(now), panic)
+        return Permit(candidate, self._breaker.begin(now), panic, self._breaker)
 
     def settle(self, permit: Permit, now: float, error: LascauxError | None = None, *, abandoned: bool = False) -> None:
         """Give the place back and learn from the outcome. Errors of the caller or of policy prove that it works."""
         self.in_flight -= 1
+        breaker = permit.breaker
         if abandoned:
-            self._breaker.abandoned(probe=permit.probe)
+            breaker.abandoned(probe=permit.probe)
         elif error is None or error.effect is Effect.NONE:
-            self._breaker.succeeded(probe=permit.probe)
+            breaker.succeeded(probe=permit.probe)
         else:
-            self.retired = self.retired or error.effect is Effect.RETIRED
-            self._breaker.failed(error.effect, now, probe=permit.probe, retry_after=getattr(error, "retry_after", None))
+            self.retired = self.retired or (error.effect is Effect.RETIRED and breaker is self._breaker)
+            breaker.failed(error.effect, now, probe=permit.probe, retry_after=getattr(error, "retry_after", None))
+
+    def renew(self, fresh: Deployment) -> None:
+        """Take the settings of ``fresh``, made for the same place from a newer configuration; the live state goes on.
+
+        Calls under way, the window of limits, breaker and retirement are of the place, so requests that began before share
+        them with those that begin now. Other credentials may fare better than the old ones: for them breaker and
+        retirement begin anew, and what becomes of calls made with the old ones is no news about them.
+        """
+        if fresh.target.credentials == self.target.credentials:
+            self._breaker.policy = fresh._breaker.policy
+        else:
+            self._breaker = fresh._breaker
+            self.retired = False
+        self.target = fresh.target
+        self.eol = fresh.eol
+        self.replacement = fresh.replacement
+        self.limits.change(fresh.limits.rpm, fresh.limits.concurrency)
 
     def forget_calls(self) -> None:
         """After a fork: the calls under way are those of the parent."""

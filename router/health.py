@@ -38,10 +38,10 @@ class CircuitBreaker:
     illness: it makes the deployment *rest* without opening the breaker. Not locked; the caller holds the lock.
     """
 
-    __slots__ = ("_failures", "_openings", "_policy", "_probing", "_rests", "_until", "rest_until")
+    __slots__ = ("_failures", "_openings", "_probing", "_rests", "_until", "policy", "rest_until")
 
     def __init__(self, policy: HealthPolicy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._failures = 0
         self._openings = 0
         self._until: float | None = None
@@ -92,22 +92,22 @@ class CircuitBreaker:
         if effect is Effect.COOLDOWN:
             self._rest(now, retry_after)
         elif effect is Effect.OUT:
-            self._open(now, self._policy.max_cooldown)
+            self._open(now, self.policy.max_cooldown)
         elif effect is Effect.FAILURE and (probe or self._until is None):
             self._failures += 1
-            if probe or self._failures >= self._policy.failures:
-                self._open(now, self._policy.cooldown * 2**self._openings)
+            if probe or self._failures >= self.policy.failures:
+                self._open(now, self.policy.cooldown * 2**self._openings)
             if retry_after:
                 self._rest(now, retry_after)
 
     def _rest(self, now: float, retry_after: float | None) -> None:
         if now < self.rest_until and retry_after is None:
             return  # calls already on their way when the first was throttled say nothing new
-        wait = retry_after if retry_after is not None else min(_FIRST_REST * 2**self._rests, self._policy.cooldown)
+        wait = retry_after if retry_after is not None else min(_FIRST_REST * 2**self._rests, self.policy.cooldown)
         self._rests = min(self._rests + 1, 16)
-        self.rest_until = max(self.rest_until, now + min(wait, self._policy.max_cooldown))
+        self.rest_until = max(self.rest_until, now + min(wait, self.policy.max_cooldown))
 
     def _open(self, now: float, cooldown: float) -> None:
         self._openings = min(self._openings + 1, 16)
         self._failures = 0
-        self._until = now + min(cooldown, self._policy.max_cooldown)
+        self._until = now + min(cooldown, self.policy.max_cooldown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -15,11 +15,13 @@ from ..providers.pictures import Sources
 from ..providers.types import Call, ImageRequest, ImageResult, Target, Warning
 from .assembly import assemble
 from .cache import Cache
+from .config import Config
 from .config.durations import parse_duration
 from .context import Context, Trail
 from .deployment import Deployment
 from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
+from .heritage import Heritage
 from .plan import Alias
 from .records import Result
 from .stages import staged_flow
@@ -50,10 +52,11 @@ class Aliases(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runtime:
-    """Everything that lives as long as the router."""
+    """Everything that was made from one configuration, and what it took over from the one before."""
 
+    config: Config
     aliases: Aliases
     deployments: Mapping[str, Deployment]
     context: Context
@@ -64,14 +67,21 @@ class Runtime:
     warnings: tuple[Warning, ...] = ()
     sources: Sources = field(default_factory=Sources)
     """Where input pictures may be read from."""
+    heritage: Heritage = field(default_factory=Heritage, repr=False)
+    """Live state of earlier configurations."""
 
     def after_fork(self) -> None:
         """In a child process: nobody holds our locks, no call is under way."""
         self.context.lock.renew()
         self.cache.renew()
+        for deployment in (*self.heritage.deployments, *self.made()):
+            deployment.forget_calls()
+
+    def made(self) -> Iterator[Deployment]:
+        """Every deployment that was made so far, those of passed-through models included."""
+        yield from self.deployments.values()
         for alias in self.aliases.all():
-            for use in alias.uses:
-                use.deployment.forget_calls()
+            yield from (use.deployment for use in alias.uses)
 
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""

@@ -70,6 +70,10 @@ class Telemetry:
         """Count that a deployment's circuit breaker went into ``state``."""
         self.metrics.breaker.add(1, {names.DEPLOYMENT: deployment, names.BREAKER_STATE: str(state)})
 
+    def reload(self, outcome: str) -> None:
+        """Count that a configuration was to be taken. ``outcome`` is ``ok``, or ``failed`` when nothing has changed."""
+        self.metrics.reloads.add(1, {names.OUTCOME: outcome})
+
 
 class _Metrics:
     """The instruments."""
@@ -95,6 +99,7 @@ class _Metrics:
         self.attempts = meter.create_counter(names.ATTEMPTS, "{attempt}", "Upstream calls by outcome")
         self.retries = meter.create_counter(names.RETRIES, "{attempt}", "Attempts made because another one had failed")
         self.breaker = meter.create_counter(names.BREAKER, "{transition}", "Circuit breaker transitions by new state")
+        self.reloads = meter.create_counter(names.RELOADS, "{reload}", "Configurations read while running, by outcome")
 
 
 class RequestSpan:

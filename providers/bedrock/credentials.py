@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..types import Credentials, Secret
@@ -89,6 +89,17 @@ class Keyring:
                     self._sources.pop(next(iter(self._sources)))
                 source = self._sources.setdefault(key, made)
         return source
+
+    def retain(self, specs: Iterable[Credentials]) -> None:
+        """Forget all identities but these and those that assume their roles. Whoever uses one may end what it does."""
+        wanted: set[Credentials | None] = set()
+        for spec in specs:
+            link: Credentials | None = spec
+            while link is not None:
+                wanted.add(link)
+                link = link.source or (Credentials() if link.role_arn else None)
+        with self._lock:
+            self._sources = {key: source for key, source in self._sources.items() if key[0] in wanted}
 
     def settings(self, spec: Credentials) -> Mapping[str, str]:
         """The profile's settings for endpoints and TLS from ``~/.aws/config``; empty unless a profile is in play."""

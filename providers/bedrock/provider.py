@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ..catalog import Catalog, Model
@@ -59,6 +60,10 @@ class Bedrock:
     def address(self, target: Target) -> tuple[str, int] | None:
         """Host and port of the target's endpoint; None if it can not be resolved (sending then says why)."""
         return self._transport.address(target)
+
+    def retain(self, targets: Iterable[Target]) -> None:
+        """Give back connections, keys and sessions that none of these targets uses."""
+        self._transport.retain(targets)
 
     def close(self) -> None:
         """Close connections that are not in use."""

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +124,20 @@ class Transport:
             return None
         return endpoint.host, endpoint.port
 
+    def retain(self, targets: Iterable[Target]) -> None:
+        """Forget routes and identities of all others. Connections end with their last user, for which they stay usable.
+
+        A target that was left out may still be called: what it needs is then made anew.
+        """
+        targets = list(targets)
+        wanted = {_key(target) for target in targets}
+        with self._lock:
+            self._routes = {key: route for key, route in self._routes.items() if key in wanted}
+            used = {id(route.connections) for route in self._routes.values()}
+            # Whoever looked a route up a moment ago may go on with it: once nobody does, what is idle closes by itself.
+            self._connections = {key: made for key, made in self._connections.items() if id(made[0]) in used}
+        self._keyring.retain({target.credentials for target in targets})
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         with self._lock:
@@ -182,24 +196,13 @@ class Transport:
 
     def _route(self, target: Target) -> _Route:
         """Endpoint and connections of a target, resolved once. The profile counts only where its settings do."""
-        spec = target.credentials
-        with_profile = kind_of(spec) in (SpecKind.DEFAULT, SpecKind.PROFILE)
-        key = (
-            target.region,
-            target.endpoint_url,
-            target.use_fips,
-            target.use_dualstack,
-            target.verify,
-            (spec.profile,) if with_profile else None,
-        )
+        key = _key(target)
         route = self._routes.get(key)
         if route is None:
-            route = self._resolve(target)
-            with self._lock:
-                route = self._routes.setdefault(key, route)
+            route = self._resolve(target, key)
         return route
 
-    def _resolve(self, target: Target) -> _Route:
+    def _resolve(self, target: Target, key: tuple[Any, ...]) -> _Route:
         plain = target.endpoint_url is not None and target.endpoint_url.startswith("http://")
         settings = {} if plain else self._keyring.settings(target.credentials)
         endpoint = endpoint_for(target, env=self._env, settings=settings)
@@ -208,10 +211,25 @@ class Transport:
         if found is None:
             dial, forwarded = dialler(endpoint, verify)  # reads certificates, so nobody waits for it
             name = f"{endpoint.host}:{endpoint.port}"
-            made = Connections(name, dial, size=self._max_idle, clock=self._clock), forwarded
-            with self._lock:
-                found = self._connections.setdefault((endpoint, verify), made)
-        return _Route(endpoint=endpoint, connections=found[0], forwarded=found[1])
+            found = Connections(name, dial, size=self._max_idle, clock=self._clock), forwarded
+        with self._lock:
+            connections, forwarded = self._connections.setdefault((endpoint, verify), found)
+            route = _Route(endpoint=endpoint, connections=connections, forwarded=forwarded)
+            return self._routes.setdefault(key, route)
+
+
+def _key(target: Target) -> tuple[Any, ...]:
+    """What decides endpoint and connections."""
+    spec = target.credentials
+    with_profile = kind_of(spec) in (SpecKind.DEFAULT, SpecKind.PROFILE)
+    return (
+        target.region,
+        target.endpoint_url,
+        target.use_fips,
+        target.use_dualstack,
+        target.verify,
+        (spec.profile,) if with_profile else None,
+    )
 
 
 def encode_body(body: Mapping[str, Any]) -> bytes:

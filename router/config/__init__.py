@@ -10,6 +10,7 @@ from .config import Config
 from .document import Document
 from .entries import AliasConfig, DeploymentConfig, Use
 from .identity import CredentialsConfig
+from .origin import Origin
 from .schema import (
     CacheConfig,
     HealthConfig,
@@ -32,6 +33,7 @@ __all__ = [
     "HealthConfig",
     "LifecycleConfig",
     "Limits",
+    "Origin",
     "PricingConfig",
     "RetryConfig",
     "ServerConfig",

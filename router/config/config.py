@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...providers.types import Credentials, Warning
@@ -13,6 +13,7 @@ from .dialects import in_our_words
 from .document import Document
 from .entries import AliasConfig, DeploymentConfig, Use
 from .identity import CredentialsConfig
+from .origin import Origin
 from .overlay import merge, read_overlay
 from .prices import check_prices
 from .report import Report, validate
@@ -54,6 +55,8 @@ class Config:
     warnings: tuple[Warning, ...] = ()
     source: str | None = None
     """The file it came from, for messages."""
+    origin: Origin | None = field(default=None, repr=False, compare=False)
+    """What it can be read from again; None if it did not come from a file."""
 
     @classmethod
     def load(
@@ -69,7 +72,15 @@ class Config:
         ``dotenv`` is a path, or True for ``.env`` in the current folder if there is one. ``secrets_dir`` (else
         LASCAUX_SECRETS_DIR) is a folder with one file for each variable. The environment wins over both.
         """
-        return cls.from_document(read_document(path), env=env, dotenv=dotenv, secrets_dir=secrets_dir)
+        return cls.from_origin(Origin.of(path, env=env, dotenv=dotenv, secrets_dir=secrets_dir))
+
+    @classmethod
+    def from_origin(cls, origin: Origin) -> Config:
+        """Read a file, perhaps once more."""
+        config = cls.from_document(
+            read_document(origin.file), env=origin.env, dotenv=origin.variables, secrets_dir=origin.secrets
+        )
+        return replace(config, origin=origin)
 
     @classmethod
     def parse(cls, text: str, filename: str = "<config>", *, env: Mapping[str, str] | None = None) -> Config:
