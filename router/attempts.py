@@ -17,6 +17,7 @@ from typing import Any
 from ..providers.errors import AttemptTimeout, Effect, LascauxError
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
+from .choice import choose, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Sleep, Store
@@ -24,7 +25,6 @@ from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .plan import Alias, Step, nobody_can
 from .records import Attempt
 from .retry import backoff
-from .strategies import choose, least_bad
 
 __all__ = ["request_flow"]
 
@@ -72,7 +72,7 @@ class _Part:
             for alias in chain
         )
         for step in self.steps:
-            trail.skipped.update(dict.fromkeys(step.skipped))
+            trail.excluded.extend(step.excluded)
 
     def run(self) -> Flow:
         """Cache and single flight around the attempts."""
@@ -110,12 +110,10 @@ class _Part:
 
     def _in_our_words(self, entry: Entry) -> Entry:
         """Somebody else's answer with our own call: the body is the same, the warnings on the way to it may not be."""
-        theirs = entry.call
         for step in self.steps:
-            for candidate in step.candidates:
-                ours = candidate.calls[0]
-                if len(candidate.calls) == 1 and ours.model == theirs.model and ours.body == theirs.body:
-                    return replace(entry, call=ours)
+            ours = step.same_call(entry.call)
+            if ours is not None:
+                return replace(entry, call=ours)
         return entry
 
     def lead(self, flight: Flight[Served], keys: tuple[str, ...]) -> Flow:
@@ -248,16 +246,16 @@ class _Part:
                 raise self._nobody_left(now, "the retry budget is used up")
             for step in open_steps:
                 if step.parts:
-                    if any(c.name not in self.tried and c.deployment.ready(now) for c in step.candidates):
+                    if somebody(step, now, tried=self.tried):
                         return step, None
                     continue
-                permit = choose(step.candidates, step.alias.strategy, now, tried=self.tried)
+                permit = choose(step, now, tried=self.tried)
                 if permit is not None:
                     return step, self._spend(permit)
             for step in open_steps:
                 if step.parts:
                     return step, None
-                permit = least_bad(step.candidates, now, self.context.panic_threshold, tried=self.tried)
+                permit = least_bad(step, now, self.context.panic_threshold, tried=self.tried)
                 if permit is not None:
                     return step, self._spend(permit)
         return None, None

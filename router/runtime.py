@@ -20,7 +20,7 @@ from .context import Context, Trail
 from .deployment import Deployment
 from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
 from .plan import Alias
-from .records import Result
+from .records import Exclusions, Result
 from .telemetry import RequestSpan, Telemetry
 
 __all__ = ["Aliases", "Run", "Runtime"]
@@ -282,7 +282,7 @@ def _assemble(run: Run, served: Served) -> Result:
         seed=images[0].seed,
         request_id=first.result.request_id,
         attempts=attempts,
-        skipped=tuple(run.trail.skipped),
+        skipped=Exclusions(run.trail.excluded),
         missing=missing,
         warnings=tuple(dict.fromkeys(_warnings(run, good, cost))),
         mask=first.result.mask,

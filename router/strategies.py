@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
-from .deployment import Candidate, Permit
+from .pool import Field, Tier, Use
 
-__all__ = ["STRATEGIES", "LeastRequest", "RoundRobin", "Strategy", "WeightedRandom", "choose", "least_bad"]
+__all__ = ["STRATEGIES", "LeastRequest", "RoundRobin", "Strategy", "WeightedRandom"]
+
+_TURNS = 24
+"""Deployments in turn that are passed over before a round robin looks at everybody."""
+_GOLDEN = 2654435769
+"""2**32 over the golden ratio: its multiples spread evenly (Knuth, The Art of Computer Programming 3, 6.4)."""
 
 
 class Strategy(Protocol):
-    """One decision. Called under the router's lock: never blocks, does no I/O."""
+    """One decision. Called under the router's lock: never blocks, does no I/O, and looks at few.
 
-    def pick(self, candidates: Sequence[Candidate]) -> Candidate:
-        """One of ``candidates``, which is never empty and all of one priority."""
+    A strategy holds nothing but plain data and its rng, so that a copy of it decides the same.
+    """
+
+    def pick(self, field: Field) -> Use | None:
+        """One of the field's uses that the field admits; None only if it admits nobody."""
         ...
 
 
@@ -25,26 +35,80 @@ class WeightedRandom:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
 
-    def pick(self, candidates: Sequence[Candidate]) -> Candidate:
-        """A random candidate, by weight."""
-        if len(candidates) == 1:
-            return candidates[0]
-        return self._rng.choices(candidates, [candidate.weight for candidate in candidates])[0]
+    def pick(self, field: Field) -> Use | None:
+        """A random use, by weight."""
+        return field.draw(self._rng)
 
 
 class RoundRobin:
-    """In turn, each as often as its weight says, evenly interleaved (the smooth weighted round robin of nginx)."""
+    """In turn, each as often as its weight says, evenly interleaved.
+
+    Every deployment has the moment of its next turn, on a clock that counts turns: the earliest is next, and moves on by
+    1 / weight. (Earliest deadline first, as the weighted round robins of Envoy and gRPC do it.)
+    """
 
     def __init__(self, rng: Random) -> None:
-        self._credit: dict[str, float] = {}
+        self._rng = rng
+        self._turns: WeakKeyDictionary[Tier, _Turns] = WeakKeyDictionary()
 
-    def pick(self, candidates: Sequence[Candidate]) -> Candidate:
-        """The candidate that has waited longest for its share."""
-        for candidate in candidates:
-            self._credit[candidate.name] = self._credit.get(candidate.name, 0.0) + candidate.weight
-        chosen = max(candidates, key=lambda candidate: self._credit[candidate.name])
-        self._credit[chosen.name] -= sum(candidate.weight for candidate in candidates)
-        return chosen
+    def pick(self, field: Field) -> Use | None:
+        """The use whose turn it is. Who can not be asked now loses the turn, and owes and is owed nothing later."""
+        turns = self._turns.get(field.tier)
+        if turns is None:
+            turns = self._turns[field.tier] = _Turns(field.tier)
+        return turns.next(field, self._rng)
+
+
+class _Turns:
+    """The queue of one tier: (moment of the next turn, order of arrival, place in the tier)."""
+
+    __slots__ = ("_now", "_order", "_queue")
+
+    def __init__(self, tier: Tier) -> None:
+        self._now = 0.0
+        self._order = 2**32
+        mixed = len(tier.uses) > _TURNS  # neighbours in the configuration often fail together
+        self._queue = [
+            (1.0 / use.weight, place * _GOLDEN % 2**32 if mixed else place, place)
+            for place, use in enumerate(tier.uses)
+        ]
+        heapify(self._queue)
+
+    def next(self, field: Field, rng: Random) -> Use | None:
+        uses = field.tier.uses
+        kept: list[tuple[float, int, int]] = []  # tried by this request: they keep their turn for the next one
+        chosen: Use | None = None
+        for _ in range(min(_TURNS, len(uses))):
+            if not self._queue:
+                break
+            turn = heappop(self._queue)
+            use = uses[turn[2]]
+            if use.name in field.tried:
+                kept.append(turn)
+                continue
+            self._now = max(self._now, turn[0])
+            self._queue_again(use, turn[2])
+            if field.admits(use) and field.accepts(use, rng):
+                chosen = use
+                break
+        for turn in kept:
+            heappush(self._queue, turn)
+        return chosen or self._earliest(field)
+
+    def _queue_again(self, use: Use, place: int) -> None:
+        heappush(self._queue, (self._now + 1.0 / use.weight, self._order, place))
+        self._order += 1
+
+    def _earliest(self, field: Field) -> Use | None:
+        """Look at everybody: the next turn among those who may be asked."""
+        uses = field.tier.uses
+        turn = min((turn for turn in self._queue if field.admits(uses[turn[2]])), default=None)
+        if turn is None:
+            return None
+        self._queue.remove(turn)
+        heapify(self._queue)
+        self._queue_again(uses[turn[2]], turn[2])
+        return uses[turn[2]]
 
 
 class LeastRequest:
@@ -56,16 +120,17 @@ class LeastRequest:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
 
-    def pick(self, candidates: Sequence[Candidate]) -> Candidate:
-        """The less loaded of two candidates drawn at random."""
-        if len(candidates) == 1:
-            return candidates[0]
-        first, second = self._rng.sample(candidates, 2)
-        return second if _load(second) < _load(first) else first
+    def pick(self, field: Field) -> Use | None:
+        """The less loaded of two uses drawn at random; of two idle ones the first, so that weights hold there too."""
+        first = field.draw(self._rng)
+        second = None if first is None else field.draw(self._rng, besides=first)
+        if first is None or second is None:
+            return first
+        return second if first.deployment.in_flight and _load(second) < _load(first) else first
 
 
-def _load(candidate: Candidate) -> float:
-    return (candidate.deployment.in_flight + 1) / candidate.weight
+def _load(use: Use) -> float:
+    return (use.deployment.in_flight + 1) / use.weight
 
 
 STRATEGIES: dict[str, Callable[[Random], Strategy]] = {
@@ -73,35 +138,3 @@ STRATEGIES: dict[str, Callable[[Random], Strategy]] = {
     "round_robin": RoundRobin,
     "weighted_random": WeightedRandom,
 }
-
-
-def choose(
-    candidates: Sequence[Candidate], strategy: Strategy, now: float, *, tried: frozenset[str] | set[str] = frozenset()
-) -> Permit | None:
-    """Take a place at one of the candidates that may be asked now and were not tried yet; None if there is none.
-
-    The lowest priority number with anybody ready wins. Retired models are asked only when nobody else is ready.
-    """
-    ready = [c for c in candidates if c.name not in tried and c.deployment.ready(now)]
-    if not ready:
-        return None
-    living = [c for c in ready if not c.deployment.retired] or ready
-    first = min(c.priority for c in living)
-    chosen = strategy.pick([c for c in living if c.priority == first])
-    return chosen.deployment.begin(chosen, now)
-
-
-def least_bad(
-    candidates: Sequence[Candidate], now: float, threshold: float, *, tried: frozenset[str] | set[str] = frozenset()
-) -> Permit | None:
-    """In panic: a place at the deployment whose breaker opens up soonest, if too few are left to be choosy."""
-    if not candidates:
-        return None
-    sheltered = [c for c in candidates if c.deployment.sheltered(now)]
-    if 1.0 - len(sheltered) / len(candidates) >= threshold:
-        return None
-    left = [c for c in sheltered if c.name not in tried]
-    if not left:
-        return None
-    chosen = min(left, key=lambda c: (c.deployment.retired, c.priority, c.deployment.ready_in(now)))
-    return chosen.deployment.begin(chosen, now, panic=True)
