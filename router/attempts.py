@@ -68,7 +68,15 @@ class _Part:
         self.last_error: LascauxError | None = whole.last_error if whole else None
         today = context.today()
         self.steps = tuple(
-            context.planner.step(alias, request, today=today, tenant=trail.tenant, caching=trail.caching, part=number)
+            context.planner.step(
+                alias,
+                request,
+                today=today,
+                tenant=trail.tenant,
+                caching=trail.caching,
+                part=number,
+                routing_key=trail.routing_key,
+            )
             for alias in chain
         )
         for step in self.steps:
@@ -203,7 +211,10 @@ class _Part:
         try:
             result, cost = yield Send(target, call, until, step.alias.name, ordinal)
         except LascauxError as error:
-            self._settle(permit, error, abandoned=_says_nothing(error, until - started, step.alias))
+            says_nothing = _says_nothing(error, until - started, step.alias)
+            self._settle(permit, error, abandoned=says_nothing)
+            if not says_nothing:
+                self._teach(step, permit, started, error)
             self._record(record, outcome=error.code, error=error, may_be_billed=error.may_be_billed)
             if not error.retry:
                 raise
@@ -213,6 +224,7 @@ class _Part:
             self._settle(permit, None, abandoned=True)
             raise
         self._settle(permit, None)
+        self._teach(step, permit, started, None)
         self._record(record, request_id=result.request_id, cost=cost)
         entry = Entry(result, cost, target, call)
         if candidate.key is not None and not result.missing:
@@ -294,6 +306,14 @@ class _Part:
             after = deployment.state(now)
         if before is not after:
             self.context.on_breaker(deployment.name, after.value)
+
+    def _teach(self, step: Step, permit: Permit, started: float, error: LascauxError | None) -> None:
+        """Tell the strategy how long the call took, if it wants to know."""
+        learn = getattr(step.alias.strategy, "learn", None)
+        if learn is not None:
+            with self.context.lock:
+                now = self.context.clock()
+                learn(permit.candidate, now, now - started, error)
 
     def _record(self, record: Attempt, **outcome: Any) -> None:
         duration = self.context.clock() - self.trail.started - record.started

@@ -27,6 +27,7 @@ from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
 from .plan import Alias, Planner, Use
+from .prices import cost_of
 from .quota import Limits
 from .retry import RetryBudget, RetryPolicy
 from .runtime import Runtime
@@ -55,7 +56,7 @@ def build(
 
     Raises ConfigError for what can only be known now: unknown models, regions, credentials that can not be complete.
     """
-    return _Builder(config, rng or Random(), today or _today).runtime(
+    return _Builder(config, rng or Random(config.routing.seed), today or _today).runtime(
         provider, clock or time.monotonic, tracer_provider, meter_provider
     )
 
@@ -92,8 +93,14 @@ class _Builder:
         aliases = _Names(self)
         telemetry = Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
         provider = provider or _bedrock(self.catalog)
+        book = self.book()
         context = Context(
-            planner=Planner(aliases.find, provider, lifecycle=self.config.lifecycle.retired),
+            planner=Planner(
+                aliases.find,
+                provider,
+                lifecycle=self.config.lifecycle.retired,
+                price=lambda target, call: cost_of(book, self.today(), target, call),
+            ),
             clock=clock,
             today=self.today,
             rng=self.rng,
@@ -106,7 +113,7 @@ class _Builder:
             deployments=self.deployments,
             context=context,
             provider=provider,
-            book=self.book(),
+            book=book,
             cache=self.cache(clock),
             telemetry=telemetry,
             warnings=tuple(self.warnings),

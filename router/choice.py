@@ -38,7 +38,7 @@ def _newly_retired(step: Step, now: float, tried: Collection[str]) -> Permit | N
         [u for u in ready if (u.deployment.retired, u.priority) == (first.deployment.retired, first.priority)],
         retired=first.deployment.retired,
     )
-    use = step.alias.strategy.pick(Field(tier, now, tried=tried, offers=step.offers))
+    use = step.alias.strategy.pick(Field(tier, now, tried=tried, order=step.order))
     return None if use is None else use.deployment.begin(step.candidate(use), now)
 
 
@@ -49,7 +49,7 @@ def somebody(step: Step, now: float, *, tried: Collection[str] = frozenset()) ->
 
 def _fields(step: Step, now: float, tried: Collection[str]) -> Iterator[Field]:
     for tier in step.selection.tiers:
-        yield Field(tier, now, tried=tried, offers=step.offers)
+        yield Field(tier, now, tried=tried, order=step.order)
 
 
 def least_bad(step: Step, now: float, threshold: float, *, tried: Collection[str] = frozenset()) -> Permit | None:

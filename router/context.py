@@ -60,6 +60,7 @@ class Trail:
     attempt_timeout: float
     tenant: str = ""
     caching: bool = True
+    routing_key: str | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the caller has gone: what is under way may end, nothing new is started."""
     attempts: list[Attempt] = field(default_factory=list)

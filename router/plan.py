@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 
 from ..providers.base import Provider
 from ..providers.errors import InvalidRequest
 from ..providers.types import Call, ImageRequest, Warning
 from .cache import call_key
 from .deployment import Candidate, Deployment
-from .pool import Lifecycle, Offer, Pool, Roster, Selection, Use
+from .pool import Lifecycle, Offer, Order, Pool, Roster, Selection, Use
+from .prices import Price
 from .records import Exclusion, Exclusions
 from .retry import RetryPolicy
 from .strategies import Strategy
@@ -48,9 +51,14 @@ class Step:
     alias: Alias
     roster: Roster
     selection: Selection
-    offers: Mapping[str, Offer]
+    order: Order
     refusals: Mapping[str, InvalidRequest]
     parts: tuple[ImageRequest, ...] = ()
+
+    @property
+    def offers(self) -> Mapping[str, Offer]:
+        """What each model would do, by model."""
+        return self.order.offers
 
     @property
     def candidates(self) -> tuple[Use, ...]:
@@ -94,8 +102,16 @@ class Step:
 class Planner:
     """Matches requests to deployments. Pure but for the roster of the day, with which a passed end of life is noted."""
 
-    def __init__(self, find: Callable[[str], Alias], provider: Provider, *, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Alias],
+        provider: Provider,
+        *,
+        lifecycle: Lifecycle,
+        price: Price | None = None,
+    ) -> None:
         self._find = find
+        self._price = price
         self._provider = provider
         self._lifecycle = lifecycle
 
@@ -119,10 +135,12 @@ class Planner:
         tenant: str = "",
         caching: bool = True,
         part: int = 0,
+        routing_key: str | None = None,
     ) -> Step:
         """Match one alias. Whoever can not do it is skipped with a reason.
 
-        ``part`` is the picture's place in a request that was cut.
+        ``part`` is the picture's place in a request that was cut. ``routing_key`` is what makes requests equal for a
+        strategy that goes by it; without one, tenant, task, words and seed do.
         """
         if alias.strict and not request.strict:
             request = replace(request, strict=True)
@@ -141,7 +159,7 @@ class Planner:
             alias=alias,
             roster=roster,
             selection=roster.select(offers),
-            offers=offers,
+            order=Order(offers=offers, price=self._price, key=partial(_routing_key, request, tenant, routing_key)),
             refusals=refusals,
             parts=_parts(request, offers.values()),
         )
@@ -156,6 +174,17 @@ class Planner:
         if part and assumed is not None:
             calls = self._provider.prepare(replace(request, seed=assumed + part), deployment.target)
         return calls
+
+
+def _routing_key(request: ImageRequest, tenant: str, given: str | None) -> int:
+    """64 bits that are the same in every process and on every day."""
+    parts = (given,) if given is not None else _identity(request, tenant)
+    digest = hashlib.blake2b(repr(parts).encode("utf-8", "backslashreplace"), digest_size=8)
+    return int.from_bytes(digest.digest())
+
+
+def _identity(request: ImageRequest, tenant: str) -> tuple[object, ...]:
+    return tenant, request.task.value, request.prompt, request.negative_prompt, request.seed
 
 
 def _obituary(deployment: Deployment) -> Warning:

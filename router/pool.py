@@ -8,17 +8,18 @@ vain does it look at everybody, so that the answer is exact: nobody is picked on
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import accumulate, groupby
 from random import Random
-from typing import Literal
+from typing import Literal, Self
 
-from ..providers.types import Call
+from ..pricing import Cost
+from ..providers.types import Call, Target
 from .deployment import Candidate, Deployment
 
-__all__ = ["Field", "Lifecycle", "Offer", "Pool", "Roster", "Selection", "Tier", "Use"]
+__all__ = ["Field", "Lifecycle", "Offer", "Order", "Pool", "Roster", "Selection", "Tier", "Use"]
 
 Lifecycle = Literal["last_resort", "refuse", "allow"]
 
@@ -59,6 +60,26 @@ class Offer:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Order:
+    """What a strategy may know of the request: what each model would do for it, what that costs, and its routing key."""
+
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    price: Callable[[Target, Call], Cost] | None = None
+    key: Callable[[], int] = lambda: 0
+    """The number under which equal requests meet; made when asked for."""
+
+    def cost(self, use: Use) -> Cost | None:
+        """What the request would cost there; None if nobody can say."""
+        offer = self.offers.get(use.deployment.target.model)
+        if offer is None or not offer.calls or self.price is None:
+            return None
+        return Cost.total(self.price(use.deployment.target, call) for call in offer.calls)
+
+
+_NO_ORDER = Order()
+
+
 class Tier:
     """Uses that are drawn from together: able to serve, of one priority, all living or all retired. Never changes."""
 
@@ -73,11 +94,14 @@ class Tier:
         """Anyone, by weight."""
         return self.uses[bisect(self._sums, rng.random() * self._sums[-1], 0, len(self.uses) - 1)]
 
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
 
 class Field:
     """One pick: a tier, and who of it may be asked at this moment. Used under the router's lock."""
 
-    __slots__ = ("now", "offers", "stale", "tier", "tried")
+    __slots__ = ("now", "order", "stale", "tier", "tried")
 
     def __init__(
         self,
@@ -85,15 +109,18 @@ class Field:
         now: float,
         *,
         tried: Collection[str] = (),
-        offers: Mapping[str, Offer] | None = None,
+        order: Order = _NO_ORDER,
     ) -> None:
         self.tier = tier
         self.now = now
         self.tried = tried
-        self.offers = offers or {}
-        """What each model would do for this request, by model."""
+        self.order = order
         self.stale = False
         """Somebody was met who retired, or came back, since the roster was made."""
+
+    def part(self, tier: Tier) -> Field:
+        """The same pick among some of the tier's uses."""
+        return Field(tier, self.now, tried=self.tried, order=self.order)
 
     def admits(self, use: Use) -> bool:
         """May it be asked now: not tried by this request, breaker, rest and limits permitting?"""

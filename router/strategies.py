@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from ..providers.errors import Effect, LascauxError
+from ..providers.types import Call
+from .deployment import Candidate
+from .latency import Latencies, kind_of
 from .pool import Field, Tier, Use
+from .prices import by_the_hour
+from .rendezvous import Tree, mix
 
-__all__ = ["STRATEGIES", "LeastRequest", "RoundRobin", "Strategy", "WeightedRandom"]
+__all__ = [
+    "STRATEGIES",
+    "LeastRequest",
+    "LowestCost",
+    "LowestLatency",
+    "RoundRobin",
+    "Sticky",
+    "Strategy",
+    "WeightedRandom",
+]
 
 _TURNS = 24
-"""Deployments in turn that are passed over before a round robin looks at everybody."""
+"""Deployments in turn that are passed over before everybody is looked at."""
 _GOLDEN = 2654435769
 """2**32 over the golden ratio: its multiples spread evenly (Knuth, The Art of Computer Programming 3, 6.4)."""
+
+_SHAPES = 256
+"""Kinds of requests whose order by price is remembered."""
 
 
 class Strategy(Protocol):
     """One decision. Called under the router's lock: never blocks, does no I/O, and looks at few.
 
-    A strategy holds nothing but plain data and its rng, so that a copy of it decides the same.
+    A strategy holds nothing but plain data and its rng, so that a copy of it decides the same. One that has a method
+    ``learn(candidate, now, seconds, error)`` is told how every call ended that says something about the deployment.
     """
 
     def pick(self, field: Field) -> Use | None:
@@ -122,19 +142,145 @@ class LeastRequest:
 
     def pick(self, field: Field) -> Use | None:
         """The less loaded of two uses drawn at random; of two idle ones the first, so that weights hold there too."""
-        first = field.draw(self._rng)
-        second = None if first is None else field.draw(self._rng, besides=first)
-        if first is None or second is None:
-            return first
-        return second if first.deployment.in_flight and _load(second) < _load(first) else first
+        return _less_loaded(field, self._rng)
+
+
+def _less_loaded(field: Field, rng: Random) -> Use | None:
+    first, second = _two(field, rng)
+    if first is None or second is None or not first.deployment.in_flight:
+        return first
+    return second if _load(second) < _load(first) else first
+
+
+def _two(field: Field, rng: Random) -> tuple[Use | None, Use | None]:
+    """Two different uses drawn by weight, as far as there are two."""
+    first = field.draw(rng)
+    return first, None if first is None else field.draw(rng, besides=first)
 
 
 def _load(use: Use) -> float:
     return (use.deployment.in_flight + 1) / use.weight
 
 
+class LowestLatency:
+    """The faster of two random ones, by the seconds that this very request would take there, and who is before it.
+
+    See `Latencies` for what "fast" means. A deployment that nobody has heard of yet is taken for fast, so that it is asked;
+    while its first answer is awaited, for a usual one.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._latencies = Latencies()
+
+    def pick(self, field: Field) -> Use | None:
+        """The one of two uses drawn at random that should answer first."""
+        first, second = _two(field, self._rng)
+        if first is None or second is None:
+            return first
+        idle = not (first.deployment.in_flight or second.deployment.in_flight)
+        before, after = self.score(field, first), self.score(field, second)
+        if not idle:
+            before, after = before * _load(first), after * _load(second)
+        return second if after < before else first
+
+    def score(self, field: Field, use: Use) -> float:
+        """Seconds that the request should take there if nothing else were under way."""
+        offer = field.order.offers.get(use.deployment.target.model)
+        usual = (self._latencies.typical(kind_of(offer.calls[0])) if offer and offer.calls else None) or 1.0
+        ratio = self._latencies.ratio(use.name, field.now)
+        if ratio is None:
+            ratio = 1.0 if use.deployment.in_flight else 0.0
+        return usual * ratio
+
+    def learn(self, candidate: Candidate, now: float, seconds: float, error: LascauxError | None) -> None:
+        """A call took ``seconds``. Throttling, credentials and the caller's mistakes say nothing about speed."""
+        if error is None or error.effect is Effect.FAILURE:
+            kind = kind_of(candidate.calls[0])
+            self._latencies.learn(candidate.name, kind, now, seconds, failed=error is not None)
+
+
+class LowestCost:
+    """The cheapest for this very request, by the price book; those whose price nobody knows come last.
+
+    Among equally cheap ones the less busy of two is picked, as by `LeastRequest`.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._bands: WeakKeyDictionary[Tier, dict[object, tuple[Tier, ...]]] = WeakKeyDictionary()
+
+    def pick(self, field: Field) -> Use | None:
+        """One of the cheapest that may be asked now."""
+        for band in self._cheapest_first(field):
+            part = field.part(band)
+            use = _less_loaded(part, self._rng)
+            field.stale = field.stale or part.stale
+            if use is not None:
+                return use
+        return None
+
+    def _cheapest_first(self, field: Field) -> tuple[Tier, ...]:
+        """The tier by price. Worked out once for all requests that prices can not tell apart."""
+        shape = tuple((model, *map(_priced_by, offer.calls)) for model, offer in field.order.offers.items())
+        known = self._bands.setdefault(field.tier, {})
+        found = known.get(shape)
+        if found is None:
+            if len(known) >= _SHAPES:
+                known.clear()
+            found = known[shape] = _by_price(field)
+        return found
+
+
+def _priced_by(call: Call) -> tuple[object, ...]:
+    """All that a price may depend on, besides the place and the day."""
+    return call.task, call.images, call.width, call.height, call.quality, call.steps
+
+
+def _by_price(field: Field) -> tuple[Tier, ...]:
+    costs: dict[tuple[str, str, bool], Decimal | None] = {}
+    bands: dict[Decimal | None, list[Use]] = {}
+    for use in field.tier.uses:
+        target = use.deployment.target
+        place = target.model, target.region, by_the_hour(target)
+        if place not in costs:
+            cost = field.order.cost(use)
+            costs[place] = cost.usd if cost else None
+        bands.setdefault(costs[place], []).append(use)
+    order = sorted(bands, key=lambda usd: (usd is None, usd or Decimal(0)))
+    return tuple(Tier(bands[usd], retired=field.tier.retired) for usd in order)
+
+
+class Sticky:
+    """The same deployment for the same routing key, as long as it can be asked; each by its weight's share of the keys.
+
+    The key is the request's ``routing_key``; without one, its tenant, task, words and seed. While a deployment is away, its
+    keys are spread over all others; they come back with it.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._trees: WeakKeyDictionary[Tier, Tree] = WeakKeyDictionary()
+
+    def pick(self, field: Field) -> Use | None:
+        """The use that the key belongs to; if it can not be asked, the next in the key's own order."""
+        uses, key = field.tier.uses, field.order.key()
+        tree = self._trees.get(field.tier)
+        if tree is None:
+            tree = self._trees[field.tier] = Tree([(use.name, use.weight) for use in uses])
+        for turn in range(_TURNS):
+            use = uses[tree.find(mix(key, turn) if turn else key)]
+            if field.admits(use) and field.accepts(use, self._rng):
+                return use
+        left = field.open()
+        return left[Tree([(use.name, use.weight) for use in left]).find(key)] if left else None
+
+
 STRATEGIES: dict[str, Callable[[Random], Strategy]] = {
     "least_request": LeastRequest,
+    "lowest_cost": LowestCost,
+    "lowest_latency": LowestLatency,
     "round_robin": RoundRobin,
+    "sticky": Sticky,
     "weighted_random": WeightedRandom,
 }

@@ -17,6 +17,7 @@ from .schema import (
     Limits,
     PricingConfig,
     RetryConfig,
+    RoutingConfig,
     ServerConfig,
     TelemetryConfig,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Limits",
     "PricingConfig",
     "RetryConfig",
+    "RoutingConfig",
     "ServerConfig",
     "TelemetryConfig",
     "Use",
