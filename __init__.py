@@ -25,12 +25,14 @@ _HOMES = {
     "ContentFiltered": "providers.errors",
     "Cost": "pricing",
     "DeadlineExceeded": "router.errors",
+    "Explanation": "router.explain",
     "Image": "providers.types",
     "InvalidRequest": "providers.errors",
     "LascauxError": "providers.errors",
     "NoDeploymentAvailable": "router.errors",
     "PriceBook": "pricing",
     "ProviderError": "providers.errors",
+    "Quote": "router.explain",
     "RequestError": "providers.errors",
     "Result": "router.records",
     "Router": "router.client",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
         RoutingError,
         UnknownAlias,
     )
+    from .router.explain import Explanation, Quote
     from .router.records import Attempt, Result
 
 __all__ = [
@@ -80,12 +83,14 @@ __all__ = [
     "ContentFiltered",
     "Cost",
     "DeadlineExceeded",
+    "Explanation",
     "Image",
     "InvalidRequest",
     "LascauxError",
     "NoDeploymentAvailable",
     "PriceBook",
     "ProviderError",
+    "Quote",
     "RequestError",
     "Result",
     "Router",

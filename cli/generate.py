@@ -215,7 +215,7 @@ def _make(job: Job) -> Made:
     if files.format:
         params.setdefault("output_format", files.format)
     with ExitStack() as stack:
-        config, emulator = stack.enter_context(_configuration(job))
+        config, emulator = stack.enter_context(configuration(job))
         exporter = job.telemetry or config.telemetry.exporter
         endpoint = config.telemetry.endpoint if exporter == "otlp" else None
         tracer_provider, meter_provider, shutdown = configure(exporter, endpoint)
@@ -236,7 +236,7 @@ def _make(job: Job) -> Made:
 
 
 @contextmanager
-def _configuration(job: Job) -> Iterator[tuple[Config, bool]]:
+def configuration(job: Job) -> Iterator[tuple[Config, bool]]:
     """The configuration that was named or lies here; else the emulator's, which is said."""
     path = job.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     if path is not None:

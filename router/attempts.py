@@ -23,7 +23,7 @@ from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Sleep, Store
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .plan import Alias, Step, nobody_can
-from .records import Attempt
+from .records import Attempt, Route
 from .retry import backoff
 
 __all__ = ["request_flow"]
@@ -191,6 +191,9 @@ class _Part:
         started = self.context.clock()
         until = min(started + self.trail.attempt_timeout, self.trail.deadline)
         ordinal = next(self.trail.ordinals)
+        self.trail.route = Route(
+            alias=step.alias.name, strategy=step.alias.strategy.name, candidates=len(step.candidates)
+        )
         self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
         record = Attempt(
             ordinal=ordinal,

@@ -24,6 +24,7 @@ from .config import Config
 from .edits import edit_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Sleep
 from .errors import NoDeploymentAvailable
+from .explain import Explanation, Quote, explain
 from .records import Result
 from .runtime import Run
 
@@ -84,6 +85,11 @@ class Client:
         if self._closed:
             raise NoDeploymentAvailable("this router is closed")
         return Run(self._runtime, alias, prompt, params)
+
+    def _explain(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
+        if self._closed:
+            raise NoDeploymentAvailable("this router is closed")
+        return explain(self._runtime, alias, prompt, params)
 
     def _after_fork(self) -> None:
         """In a child process: calls and locks of the parent's threads are not ours."""
@@ -157,6 +163,26 @@ class Router(Client):
         """
         prompt, params = variation_params(image, params)
         return self._request(alias, prompt, params)
+
+    def explain(self, alias: str, prompt: str = "", /, **params: Any) -> Explanation:
+        """What a request would meet at this moment, without a call and without changing anything.
+
+        Parameters are those of `generate`; with ``image`` (and ``mask``, ...) those of `edit`. Tells every deployment of
+        the alias and its fallbacks: whether its model can do it, whether it may be asked now and why not, the strategy's
+        score, the price, the warnings; and who would be picked: the next request that is the same goes there, if nobody
+        asks in between. ``str()`` is for people, ``as_dict()`` for JSON.
+
+        Raises InvalidRequest (a parameter) and UnknownAlias. What no model can do is no error: ``reason`` says why.
+        """
+        return self._explain(alias, prompt, params)
+
+    def quote(self, alias: str, prompt: str = "", /, **params: Any) -> Quote:
+        """What a request would cost, exactly: at every deployment that can do it, and where it would go. No call is made.
+
+        Parameters and errors are those of `explain`. ``cost.usd`` is a Decimal for all pictures asked for, or None when no
+        rate is known (``cost.note`` says why).
+        """
+        return Quote.of(self._explain(alias, prompt, params))
 
     def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         run = self._begin(alias, prompt, params)

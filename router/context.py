@@ -10,7 +10,7 @@ from datetime import date
 from random import Random
 
 from .plan import Alias, Planner
-from .records import Attempt, Exclusion
+from .records import Attempt, Exclusion, Route
 from .retry import RetryBudget
 
 __all__ = ["Context", "Guard", "Trail"]
@@ -65,4 +65,6 @@ class Trail:
     """Set when the caller has gone: what is under way may end, nothing new is started."""
     attempts: list[Attempt] = field(default_factory=list)
     excluded: list[Exclusion] = field(default_factory=list)
+    route: Route | None = None
+    """Where the last call was sent."""
     ordinals: Iterator[int] = field(default_factory=lambda: itertools.count(1))

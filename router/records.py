@@ -10,7 +10,7 @@ from ..pricing import Cost
 from ..providers.errors import LascauxError
 from ..providers.types import Image, Missing, Warning
 
-__all__ = ["Attempt", "Exclusion", "Exclusions", "Result", "Skipped"]
+__all__ = ["Attempt", "Exclusion", "Exclusions", "Result", "Route", "Skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,15 @@ class Exclusions(Sequence[Skipped]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where the last pick of a request was made: the alias of the chain, its strategy, and among how many."""
+
+    alias: str
+    strategy: str
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The pictures, what they cost, and how they came about.
 
@@ -130,6 +139,8 @@ class Result:
     request_id: str | None = None
     attempts: tuple[Attempt, ...] = ()
     skipped: Sequence[Skipped] = ()
+    route: Route | None = None
+    """None when nobody was asked."""
     missing: tuple[Missing, ...] = ()
     warnings: tuple[Warning, ...] = ()
     mask: Image | None = None

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log
+from typing import Self
 
 __all__ = ["Tree", "mix"]
 
@@ -48,6 +49,9 @@ class Tree:
     def __init__(self, members: Sequence[tuple[str, float]]) -> None:
         hashed = [(_hash(name), place, weight) for place, (name, weight) in enumerate(members)]
         self._root = _grow(hashed, 0, 0)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def find(self, key: int) -> int:
         """The place of the member that the key belongs to."""

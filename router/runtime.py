@@ -23,7 +23,7 @@ from .prices import cost_of
 from .records import Exclusions, Result
 from .telemetry import RequestSpan, Telemetry
 
-__all__ = ["Aliases", "Run", "Runtime"]
+__all__ = ["Aliases", "Options", "Run", "Runtime", "read"]
 
 T = TypeVar("T")
 
@@ -79,14 +79,7 @@ class Run:
 
     def __init__(self, runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> None:
         self.runtime = runtime
-        if not isinstance(alias, str):
-            raise InvalidRequest(
-                f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name"
-            )
-        route = runtime.aliases.find(alias)
-        options = _Options.take(params)
-        strict = options.strict or route.strict
-        self.request: ImageRequest = build_request(prompt, runtime.sources, strict=strict, **params)
+        route, options, self.request = read(runtime, alias, prompt, params)
         self.started = runtime.context.clock()
         self.sending = 0
         """Upstream calls under way, kept by the driver."""
@@ -186,8 +179,21 @@ class Run:
         return len(self.trail.attempts) - len({attempt.part for attempt in self.trail.attempts})
 
 
+def read(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> tuple[Alias, Options, ImageRequest]:
+    """What a caller asks for, and of whom. Raises InvalidRequest, UnknownAlias."""
+    if not isinstance(alias, str):
+        raise InvalidRequest(f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name")
+    route = runtime.aliases.find(alias)
+    options = Options.take(params)
+    return (
+        route,
+        options,
+        build_request(prompt, runtime.sources, strict=options.strict or route.strict, **params),
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class _Options:
+class Options:
     """What a caller may say about the way, next to what may be said about the picture."""
 
     strict: bool
@@ -198,7 +204,7 @@ class _Options:
     routing_key: str | None
 
     @classmethod
-    def take(cls, params: dict[str, Any]) -> _Options:
+    def take(cls, params: dict[str, Any]) -> Options:
         """Take them out of ``params``. Raises InvalidRequest that names the option."""
         return cls(
             _option(params, "strict", bool, False, "true or false"),
@@ -267,6 +273,7 @@ def _assemble(run: Run, served: Served) -> Result:
         request_id=first.result.request_id,
         attempts=attempts,
         skipped=Exclusions(run.trail.excluded),
+        route=run.trail.route,
         missing=missing,
         warnings=tuple(dict.fromkeys(_warnings(run, good, cost))),
         mask=first.result.mask,

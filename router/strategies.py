@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from random import Random
-from typing import Protocol
+from typing import ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 from ..providers.errors import Effect, LascauxError
@@ -41,8 +41,12 @@ class Strategy(Protocol):
     """One decision. Called under the router's lock: never blocks, does no I/O, and looks at few.
 
     A strategy holds nothing but plain data and its rng, so that a copy of it decides the same. One that has a method
-    ``learn(candidate, now, seconds, error)`` is told how every call ended that says something about the deployment.
+    ``learn(candidate, now, seconds, error)`` is told how every call ended that says something about the deployment; one
+    that compares figures tells them as ``score(field, use)``, the lowest being the best.
     """
+
+    name: ClassVar[str]
+    """As it is called in the configuration."""
 
     def pick(self, field: Field) -> Use | None:
         """One of the field's uses that the field admits; None only if it admits nobody."""
@@ -51,6 +55,8 @@ class Strategy(Protocol):
 
 class WeightedRandom:
     """Each deployment gets its weight's share, independently each time."""
+
+    name: ClassVar[str] = "weighted_random"
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -66,6 +72,8 @@ class RoundRobin:
     Every deployment has the moment of its next turn, on a clock that counts turns: the earliest is next, and moves on by
     1 / weight. (Earliest deadline first, as the weighted round robins of Envoy and gRPC do it.)
     """
+
+    name: ClassVar[str] = "round_robin"
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -137,12 +145,18 @@ class LeastRequest:
     Two choices balance nearly as well as looking at all, and do not send everybody to the same idle deployment.
     """
 
+    name: ClassVar[str] = "least_request"
+
     def __init__(self, rng: Random) -> None:
         self._rng = rng
 
     def pick(self, field: Field) -> Use | None:
         """The less loaded of two uses drawn at random; of two idle ones the first, so that weights hold there too."""
         return _less_loaded(field, self._rng)
+
+    def score(self, field: Field, use: Use) -> float:
+        """Calls in flight, ours included, over weight."""
+        return _load(use)
 
 
 def _less_loaded(field: Field, rng: Random) -> Use | None:
@@ -168,6 +182,8 @@ class LowestLatency:
     See `Latencies` for what "fast" means. A deployment that nobody has heard of yet is taken for fast, so that it is asked;
     while its first answer is awaited, for a usual one.
     """
+
+    name: ClassVar[str] = "lowest_latency"
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -206,6 +222,8 @@ class LowestCost:
     Among equally cheap ones the less busy of two is picked, as by `LeastRequest`.
     """
 
+    name: ClassVar[str] = "lowest_cost"
+
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._bands: WeakKeyDictionary[Tier, dict[object, tuple[Tier, ...]]] = WeakKeyDictionary()
@@ -219,6 +237,11 @@ class LowestCost:
             if use is not None:
                 return use
         return None
+
+    def score(self, field: Field, use: Use) -> float | None:
+        """US dollars; None if nobody knows."""
+        cost = field.order.cost(use)
+        return None if cost is None or cost.usd is None else float(cost.usd)
 
     def _cheapest_first(self, field: Field) -> tuple[Tier, ...]:
         """The tier by price. Worked out once for all requests that prices can not tell apart."""
@@ -258,6 +281,8 @@ class Sticky:
     keys are spread over all others; they come back with it.
     """
 
+    name: ClassVar[str] = "sticky"
+
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._trees: WeakKeyDictionary[Tier, Tree] = WeakKeyDictionary()
@@ -277,10 +302,5 @@ class Sticky:
 
 
 STRATEGIES: dict[str, Callable[[Random], Strategy]] = {
-    "least_request": LeastRequest,
-    "lowest_cost": LowestCost,
-    "lowest_latency": LowestLatency,
-    "round_robin": RoundRobin,
-    "sticky": Sticky,
-    "weighted_random": WeightedRandom,
+    made.name: made for made in (LeastRequest, LowestCost, LowestLatency, RoundRobin, Sticky, WeightedRandom)
 }
