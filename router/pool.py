@@ -25,6 +25,8 @@ Lifecycle = Literal["last_resort", "refuse", "allow"]
 
 _DRAWS = 24
 """Draws before everybody is looked at. With half of them down, one pick in 16 million needs that; with 90 %, one in 12."""
+_FEW = 6
+"""So many are looked at straight away: that costs no more than drawing."""
 _SELECTIONS = 64
 """Sets of models that are remembered. One per kind of request: the tasks and sizes that set models apart are few."""
 
@@ -137,11 +139,10 @@ class Field:
 
         Who is let in again slowly is drawn by a share of its weight.
         """
-        if len(self.tier.uses) > 1:
-            for _ in range(_DRAWS):
-                use = self.tier.draw(rng)
-                if use is not besides and self.admits(use) and self.accepts(use, rng):
-                    return use
+        for _ in range(_DRAWS if len(self.tier.uses) > _FEW else 0):
+            use = self.tier.draw(rng)
+            if use is not besides and self.admits(use) and self.accepts(use, rng):
+                return use
         left = [use for use in self.open() if use is not besides]
         if len(left) < 2:
             return left[0] if left else None

@@ -293,7 +293,7 @@ class Sticky:
         tree = self._trees.get(field.tier)
         if tree is None:
             tree = self._trees[field.tier] = Tree([(use.name, use.weight) for use in uses])
-        for turn in range(_TURNS):
+        for turn in range(min(_TURNS, len(uses))):
             use = uses[tree.find(mix(key, turn) if turn else key)]
             if field.admits(use) and field.accepts(use, self._rng):
                 return use

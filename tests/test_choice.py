@@ -9,6 +9,7 @@ import pytest
 from lascaux.providers.types import ImageRequest
 from lascaux.router.choice import choose, least_bad, somebody
 from lascaux.router.plan import Step
+from lascaux.router.records import Exclusion, Exclusions
 from lascaux.router.strategies import STRATEGIES
 
 TODAY = date(2026, 11, 22)
@@ -99,3 +100,20 @@ def test_a_model_is_matched_once_however_many_deployments_it_has(w: Any, monkeyp
     looked.clear()
     assert somebody(step, w.now)
     assert len(looked) == 1
+
+
+def test_who_was_left_out_is_written_out_only_when_somebody_looks() -> None:
+    """One reason for many; in the order of the configuration, each alias for itself, each reason once."""
+    odd = Exclusion("hero", "too old", [(1, "b"), (3, "d")])
+    even = Exclusion("hero", "can not", [(0, "a"), (2, "c")])
+    away = Exclusion("draft", "can not", [(0, "a")])
+    found = Exclusions([odd, even, away, even])
+    assert len(found) == 5
+    assert [str(skipped) for skipped in found] == ["a: can not", "b: too old", "c: can not", "d: too old", "a: can not"]
+    assert found[-1].alias == "draft"
+    assert found == Exclusions([odd, even, away]) == tuple(found)
+    assert found != Exclusions([odd])
+    assert found != [*found]
+    assert hash(found) == hash(tuple(found))
+    assert repr(found) == repr(tuple(found))
+    assert not Exclusions()
