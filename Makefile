@@ -2,6 +2,7 @@
 # make test    install what the tests need and run them all
 # make check   lint, types, import contracts, tests
 # make bench   CPU per call beside hand-written boto3, on this machine
+# make bench-pick  microseconds for a pick among 10, 100 and 1,000 deployments
 # make wheel   build sdist and wheel into dist/
 # make schema  write configs/lascaux.schema.json anew
 # make docs    write docs/tasks.md and its picture anew, from the catalogue and the emulator
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check lint types contracts bench wheel schema docs clean
+.PHONY: help demo test check lint types contracts bench bench-pick wheel schema docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -54,6 +55,9 @@ contracts: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/call_overhead.py
+
+bench-pick: $(VENV)/.dev
+	$(BIN)/python benchmarks/pick.py
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --no-isolation --outdir dist .

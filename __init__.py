@@ -25,12 +25,14 @@ _HOMES = {
     "ContentFiltered": "providers.errors",
     "Cost": "pricing",
     "DeadlineExceeded": "router.errors",
+    "Explanation": "router.explain",
     "Image": "providers.types",
     "InvalidRequest": "providers.errors",
     "LascauxError": "providers.errors",
     "NoDeploymentAvailable": "router.errors",
     "PriceBook": "pricing",
     "ProviderError": "providers.errors",
+    "Quote": "router.explain",
     "Reload": "router.reload",
     "RequestError": "providers.errors",
     "Result": "router.records",
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
         RoutingError,
         UnknownAlias,
     )
+    from .router.explain import Explanation, Quote
     from .router.records import Attempt, Result
     from .router.reload import Reload
 
@@ -82,12 +85,14 @@ __all__ = [
     "ContentFiltered",
     "Cost",
     "DeadlineExceeded",
+    "Explanation",
     "Image",
     "InvalidRequest",
     "LascauxError",
     "NoDeploymentAvailable",
     "PriceBook",
     "ProviderError",
+    "Quote",
     "Reload",
     "RequestError",
     "Result",

@@ -222,7 +222,7 @@ def _make(job: Job) -> Made:
     if files.format and files.format != params.setdefault("output_format", files.format):
         files.agree(params["output_format"])
     with ExitStack() as stack:
-        config, emulator = stack.enter_context(_configuration(job))
+        config, emulator = stack.enter_context(configuration(job))
         exporter = job.telemetry or config.telemetry.exporter
         endpoint = config.telemetry.endpoint if exporter == "otlp" else None
         tracer_provider, meter_provider, shutdown = configure(exporter, endpoint)
@@ -243,7 +243,7 @@ def _make(job: Job) -> Made:
 
 
 @contextmanager
-def _configuration(job: Job) -> Iterator[tuple[Config, bool]]:
+def configuration(job: Job) -> Iterator[tuple[Config, bool]]:
     """The configuration that was named or lies here; else the emulator's, which is said."""
     path = job.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     if path is not None:

@@ -11,7 +11,7 @@ from ..providers.types import Image, ImageRequest, Missing, Warning
 from .cache import Entry
 from .context import Trail
 from .effects import Piece, Served
-from .records import Result
+from .records import Exclusions, Result
 
 __all__ = ["assemble", "converted", "is_pending"]
 
@@ -72,7 +72,8 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
         seed=images[0].seed,
         request_id=first.result.request_id,
         attempts=attempts,
-        skipped=tuple(trail.skipped),
+        skipped=Exclusions(trail.excluded),
+        route=trail.route,
         missing=missing,
         warnings=tuple(dict.fromkeys(_warnings(request, trail, good, cost))),
         mask=first.result.mask,

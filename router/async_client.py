@@ -17,6 +17,7 @@ from .client import Client, in_context
 from .config import Config
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Sleep
+from .explain import Explanation, Quote
 from .records import Result
 from .reload import Reload, Source
 from .runtime import Run
@@ -60,6 +61,19 @@ class AsyncRouter(Client):
         """Make a picture like another one. Parameters and errors are those of `Router.variation`."""
         prompt, params = variation_params(image, params)
         return await self._request(alias, prompt, params)
+
+    async def explain(self, alias: str, prompt: str = "", /, **params: Any) -> Explanation:
+        """What a request would meet at this moment, without a call. See `Router.explain`."""
+        return await self._explain_aside(alias, prompt, params)
+
+    async def quote(self, alias: str, prompt: str = "", /, **params: Any) -> Quote:
+        """What a request would cost, without a call. See `Router.quote`."""
+        return Quote.of(await self._explain_aside(alias, prompt, params))
+
+    async def _explain_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
+        """In a thread, for there may be pictures to read."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, in_context(self._explain), alias, prompt, params)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         run, effect = await self._begin_aside(alias, prompt, params)

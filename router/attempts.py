@@ -17,14 +17,14 @@ from typing import Any
 from ..providers.errors import AttemptTimeout, Effect, LascauxError
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
+from .choice import choose, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Sleep, Store
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .plan import Alias, Step, nobody_can
-from .records import Attempt
+from .records import Attempt, Route
 from .retry import backoff
-from .strategies import choose, least_bad
 
 __all__ = ["request_flow"]
 
@@ -68,11 +68,19 @@ class _Part:
         self.last_error: LascauxError | None = whole.last_error if whole else None
         today = context.today()
         self.steps = tuple(
-            context.planner.step(alias, request, today=today, tenant=trail.tenant, caching=trail.caching, part=number)
+            context.planner.step(
+                alias,
+                request,
+                today=today,
+                tenant=trail.tenant,
+                caching=trail.caching,
+                part=number,
+                routing_key=trail.routing_key,
+            )
             for alias in chain
         )
         for step in self.steps:
-            trail.skipped.update(dict.fromkeys(step.skipped))
+            trail.excluded.extend(step.excluded)
 
     def run(self) -> Flow:
         """Cache and single flight around the attempts."""
@@ -110,15 +118,13 @@ class _Part:
 
     def _in_our_words(self, entry: Entry) -> Entry:
         """Somebody else's answer with our own call: the body is the same, the warnings on the way to it may not be."""
-        theirs = entry.call
         for step in self.steps:
-            for candidate in step.candidates:
-                ours = candidate.calls[0]
-                if len(candidate.calls) == 1 and ours.model == theirs.model and ours.body == theirs.body:
-                    return replace(entry, call=ours)
+            ours = step.same_call(entry.call)
+            if ours is not None:
+                return replace(entry, call=ours)
         # Their fallback was asked in other words than ours would have been; the file format is ours all the same.
-        mine = next((c.calls[0].delivery for step in self.steps for c in step.candidates), None)
-        return replace(entry, call=replace(theirs, delivery=mine))
+        mine = next((offer.calls[0].delivery for step in self.steps for offer in step.offers.values()), None)
+        return replace(entry, call=replace(entry.call, delivery=mine))
 
     def lead(self, flight: Flight[Served], keys: tuple[str, ...]) -> Flow:
         """Make the call that others wait for. The cache is asked again: the last flight may just have ended."""
@@ -187,6 +193,9 @@ class _Part:
         started = self.context.clock()
         until = min(started + self.trail.attempt_timeout, self.trail.deadline)
         ordinal = next(self.trail.ordinals)
+        self.trail.route = Route(
+            alias=step.alias.name, strategy=step.alias.strategy.name, candidates=len(step.candidates)
+        )
         self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
         record = Attempt(
             ordinal=ordinal,
@@ -207,7 +216,10 @@ class _Part:
         try:
             result, cost = yield Send(target, call, until, step.alias.name, ordinal)
         except LascauxError as error:
-            self._settle(permit, error, abandoned=_says_nothing(error, until - started, step.alias))
+            says_nothing = _says_nothing(error, until - started, step.alias)
+            self._settle(permit, error, abandoned=says_nothing)
+            if not says_nothing:
+                self._teach(step, permit, started, error)
             self._record(record, outcome=error.code, error=error, may_be_billed=error.may_be_billed)
             if not error.retry:
                 raise
@@ -217,6 +229,7 @@ class _Part:
             self._settle(permit, None, abandoned=True)
             raise
         self._settle(permit, None)
+        self._teach(step, permit, started, None)
         self._record(record, request_id=result.request_id, cost=cost)
         entry = Entry(result, cost, target, call)
         if candidate.key is not None and not result.missing:
@@ -250,16 +263,16 @@ class _Part:
                 raise self._nobody_left(now, "the retry budget is used up")
             for step in open_steps:
                 if step.parts:
-                    if any(c.name not in self.tried and c.deployment.ready(now) for c in step.candidates):
+                    if somebody(step, now, tried=self.tried):
                         return step, None
                     continue
-                permit = choose(step.candidates, step.alias.strategy, now, tried=self.tried)
+                permit = choose(step, now, tried=self.tried)
                 if permit is not None:
                     return step, self._spend(permit)
             for step in open_steps:
                 if step.parts:
                     return step, None
-                permit = least_bad(step.candidates, now, self.context.panic_threshold, tried=self.tried)
+                permit = least_bad(step, now, self.context.panic_threshold, tried=self.tried)
                 if permit is not None:
                     return step, self._spend(permit)
         return None, None
@@ -298,6 +311,14 @@ class _Part:
             after = deployment.state(now)
         if before is not after:
             self.context.on_breaker(deployment.name, after.value)
+
+    def _teach(self, step: Step, permit: Permit, started: float, error: LascauxError | None) -> None:
+        """Tell the strategy how long the call took, if it wants to know."""
+        learn = getattr(step.alias.strategy, "learn", None)
+        if learn is not None:
+            with self.context.lock:
+                now = self.context.clock()
+                learn(permit.candidate, now, now - started, error)
 
     def _record(self, record: Attempt, **outcome: Any) -> None:
         duration = self.context.clock() - self.trail.started - record.started

@@ -27,6 +27,7 @@ from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
 from .heritage import Heritage
 from .plan import Alias, Planner, Use
+from .prices import cost_of
 from .quota import Limits
 from .retry import RetryBudget, RetryPolicy
 from .runtime import Runtime
@@ -55,7 +56,7 @@ def build(
 
     Raises ConfigError for what can only be known now: unknown models, regions, credentials that can not be complete.
     """
-    return _Builder(config, rng or Random(), today or _today).runtime(
+    return _Builder(config, rng or Random(config.routing.seed), today or _today).runtime(
         provider, clock or time.monotonic, tracer_provider, meter_provider
     )
 
@@ -114,7 +115,13 @@ class _Builder:
         )
         provider = provider or _bedrock(self.catalog)
         aliases = _Names(self)
-        planner = Planner(aliases.find, provider, lifecycle=self.config.lifecycle.retired)
+        book = self.book()
+        planner = Planner(
+            aliases.find,
+            provider,
+            lifecycle=self.config.lifecycle.retired,
+            price=lambda target, call: cost_of(book, self.today(), target, call),
+        )
         self._check_removers(planner, aliases)
         context = Context(
             planner=planner,
@@ -132,7 +139,7 @@ class _Builder:
             deployments=self.deployments,
             context=context,
             provider=provider,
-            book=self.book(),
+            book=book,
             cache=self.cache(clock),
             telemetry=telemetry,
             warnings=tuple(self.warnings),

@@ -55,6 +55,10 @@ class Cache(Protocol):
         """The first entry found under one of the keys."""
         ...
 
+    def holds(self, keys: Iterable[str]) -> bool:
+        """Would `lookup` find something? Changes nothing, not even what is dropped next."""
+        ...
+
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry, or not."""
         ...
@@ -70,6 +74,10 @@ class NoCache:
     def lookup(self, keys: Iterable[str]) -> Entry | None:
         """Nothing is ever found."""
         return None
+
+    def holds(self, keys: Iterable[str]) -> bool:
+        """Nothing is ever found."""
+        return False
 
     def store(self, key: str, entry: Entry) -> None:
         """Nothing is kept."""
@@ -123,6 +131,11 @@ class MemoryCache:
                 if kept is not None:
                     return kept[1]
         return None
+
+    def holds(self, keys: Iterable[str]) -> bool:
+        """Would `lookup` find something? Looking does not count as use."""
+        with self._lock:
+            return any(key in self._entries for key in keys)
 
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry; one that is larger than the whole cache is not kept."""

@@ -28,6 +28,7 @@ from .config import Config, Origin
 from .edits import edit_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Sleep
 from .errors import NoDeploymentAvailable
+from .explain import Explanation, Quote, explain
 from .records import Result
 from .reload import Generations, Reload, Source
 from .runtime import Run, Runtime
@@ -98,6 +99,11 @@ class Client:
         except BaseException:
             self._generations.leave(runtime)
             raise
+
+    def _explain(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
+        if self._closed:
+            raise NoDeploymentAvailable("this router is closed")
+        return explain(self._runtime, alias, prompt, params)
 
     def _after_fork(self) -> None:
         """In a child process: calls and locks of the parent's threads are not ours."""
@@ -181,7 +187,8 @@ class Router(Client):
         ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native`` for
         fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into
         the body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting),
-        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (answers are not shared between tenants).
+        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (answers are not shared between tenants),
+        ``routing_key`` (what an alias with the strategy ``sticky`` goes by).
 
         Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or
         DeadlineExceeded: all of them `LascauxError`, all with ``.attempts``.
@@ -210,6 +217,26 @@ class Router(Client):
         """
         prompt, params = variation_params(image, params)
         return self._request(alias, prompt, params)
+
+    def explain(self, alias: str, prompt: str = "", /, **params: Any) -> Explanation:
+        """What a request would meet at this moment, without a call and without changing anything.
+
+        Parameters are those of `generate`; with ``image`` (and ``mask``, ...) those of `edit`. Tells every deployment of
+        the alias and its fallbacks: whether its model can do it, whether it may be asked now and why not, the strategy's
+        score, the price, the warnings; and who would be picked: the next request that is the same goes there, if nobody
+        asks in between. ``str()`` is for people, ``as_dict()`` for JSON.
+
+        Raises InvalidRequest (a parameter) and UnknownAlias. What no model can do is no error: ``reason`` says why.
+        """
+        return self._explain(alias, prompt, params)
+
+    def quote(self, alias: str, prompt: str = "", /, **params: Any) -> Quote:
+        """What a request would cost, exactly: at every deployment that can do it, and where it would go. No call is made.
+
+        Parameters and errors are those of `explain`. ``cost.usd`` is a Decimal for all pictures asked for, or None when no
+        rate is known (``cost.note`` says why).
+        """
+        return Quote.of(self._explain(alias, prompt, params))
 
     def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         run = self._begin(alias, prompt, params)

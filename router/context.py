@@ -10,7 +10,7 @@ from datetime import date
 from random import Random
 
 from .plan import Alias, Planner
-from .records import Attempt, Skipped
+from .records import Attempt, Exclusion, Route
 from .retry import RetryBudget
 
 __all__ = ["Context", "Guard", "Trail"]
@@ -60,8 +60,11 @@ class Trail:
     attempt_timeout: float
     tenant: str = ""
     caching: bool = True
+    routing_key: str | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the caller has gone: what is under way may end, nothing new is started."""
     attempts: list[Attempt] = field(default_factory=list)
-    skipped: dict[Skipped, None] = field(default_factory=dict)
+    excluded: list[Exclusion] = field(default_factory=list)
+    route: Route | None = None
+    """Where the last call was sent."""
     ordinals: Iterator[int] = field(default_factory=lambda: itertools.count(1))

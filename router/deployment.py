@@ -80,6 +80,10 @@ class Deployment:
         """May it be asked now: breaker closed or ready for a probe, not resting, below its limits?"""
         return self._breaker.admits(now) and self.limits.free_in(now, self.in_flight) == 0.0
 
+    def share(self, now: float) -> float:
+        """The part of its weight that it shall get now: above 0, at most 1."""
+        return 1.0
+
     def sheltered(self, now: float) -> bool:
         """Is it kept from traffic by its breaker alone, so that panic may ask it all the same?"""
         return (

@@ -34,8 +34,7 @@ def variation_params(image: Any, params: dict[str, Any]) -> tuple[str, dict[str,
 
 def offered(alias: Alias) -> tuple[Task, ...]:
     """The tasks of the models that this alias may ask; those of its fallbacks do not count."""
-    names = dict.fromkeys(use.deployment.target.model for use in alias.uses)
-    return tuple(dict.fromkeys(task for name in names for task in _tasks(name)))
+    return tuple(dict.fromkeys(task for name in alias.pool.models for task in _tasks(name)))
 
 
 @cache

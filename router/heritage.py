@@ -62,9 +62,9 @@ class Heritage:
     def alias(self, fresh: Alias) -> Alias:
         """``fresh``, with the state of its strategy if it picks among the same in the same way."""
         old = self._aliases.get(fresh.name)
-        if old is None or old.uses != fresh.uses or type(old.strategy) is not type(fresh.strategy):
+        if old is None or _parts(old) != _parts(fresh) or type(old.strategy) is not type(fresh.strategy):
             return fresh
-        return replace(fresh, strategy=old.strategy)
+        return replace(fresh, uses=old.uses, strategy=old.strategy, prepared=old.pool)
 
     def apply(self) -> None:
         """From now on deployments have their new settings."""
@@ -80,6 +80,11 @@ class Heritage:
         kept.renew(fresh)
         if self._judge_anew:
             kept.retired = False
+
+
+def _parts(alias: Alias) -> list[tuple[Deployment, float, int]]:
+    """Whom it picks from. A deployment that went on is the same object."""
+    return [(use.deployment, use.weight, use.priority) for use in alias.uses]
 
 
 def place_of(target: Target) -> Target:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Literal
+from functools import partial
 
 from ..providers.base import Provider
 from ..providers.errors import InvalidRequest
 from ..providers.types import Call, ImageRequest, Warning
 from .cache import call_key
 from .deployment import Candidate, Deployment
-from .records import Skipped
+from .pool import Lifecycle, Offer, Order, Pool, Roster, Selection, Use
+from .prices import Price
+from .records import Exclusion, Exclusions
 from .retry import RetryPolicy
 from .strategies import Strategy
 
 __all__ = ["Alias", "Planner", "Step", "Use", "nobody_can"]
-
-Lifecycle = Literal["last_resort", "refuse", "allow"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """A deployment's place in an alias."""
-
-    deployment: Deployment
-    weight: float = 1.0
-    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,34 +34,88 @@ class Alias:
     strict: bool = False
     background_remover: str | None = None
     """Who makes pictures transparent that these deployments can only make opaque; see ``stages``."""
+    prepared: Pool | None = field(default=None, repr=False, compare=False)
+    """The deployments, prepared for picking, where another alias has prepared the same already."""
+    pool: Pool = field(init=False, repr=False, compare=False)
+    """The deployments, prepared for picking."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pool", self.prepared or Pool(self.uses))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Step:
     """One alias of the chain, matched against the request.
 
-    ``parts`` is empty when every candidate can serve the request in one call; otherwise it holds the smaller requests,
-    each of which every candidate can serve.
+    What a model would do for the request is the same for all its deployments, so it is written once: in ``offers`` by
+    model, or in ``refusals`` with the reason why not. ``parts`` is empty when every candidate can serve the request in one
+    call; otherwise it holds the smaller requests, each of which every candidate can serve.
     """
 
     alias: Alias
-    candidates: tuple[Candidate, ...]
-    skipped: tuple[Skipped, ...] = ()
-    refusals: tuple[InvalidRequest, ...] = ()
+    roster: Roster
+    selection: Selection
+    order: Order
+    refusals: Mapping[str, InvalidRequest]
     parts: tuple[ImageRequest, ...] = ()
+
+    @property
+    def offers(self) -> Mapping[str, Offer]:
+        """What each model would do, by model."""
+        return self.order.offers
+
+    @property
+    def candidates(self) -> tuple[Use, ...]:
+        """Everybody who can do it, in the alias's order. May be long: look at it only when picking has failed."""
+        return self.selection.uses
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The cache keys under which an answer of the preferred candidates may be found."""
-        first = min((c.priority for c in self.candidates), default=0)
-        return tuple(dict.fromkeys(c.key for c in self.candidates if c.key is not None and c.priority == first))
+        keys = (self.offers[model].key for model in self.selection.preferred)
+        return tuple(dict.fromkeys(key for key in keys if key is not None))
+
+    @property
+    def excluded(self) -> tuple[Exclusion, ...]:
+        """Who was left out and why, one entry for all that share a reason."""
+        if not self.refusals and not self.roster.aged:
+            return ()
+        name, places = self.alias.name, self.roster.places
+        aged = (Exclusion(name, reason, names) for reason, names in self.roster.aged.items())
+        unable = (Exclusion(name, error.message, places[model]) for model, error in self.refusals.items())
+        return (*aged, *unable)
+
+    def candidate(self, use: Use) -> Candidate:
+        """One of the candidates, with the calls that would be made."""
+        deployment = use.deployment
+        made = self.offers[deployment.target.model].by(use)
+        if deployment.eol is None or deployment.eol > self.roster.day:
+            return made
+        obituary = _obituary(deployment)
+        calls = tuple(replace(call, warnings=(*call.warnings, obituary)) for call in made.calls)
+        return replace(made, calls=calls)
+
+    def same_call(self, call: Call) -> Call | None:
+        """Our own words for a call that somebody else made; None if ours would be another."""
+        offer = self.offers.get(call.model)
+        if offer is None or len(offer.calls) != 1 or offer.calls[0].body != call.body:
+            return None
+        return self.candidate(self.roster.models[call.model][0]).calls[0]
 
 
 class Planner:
-    """Matches requests to deployments. Pure but for ``Deployment.retired``, which a passed end of life sets."""
+    """Matches requests to deployments. Pure but for the roster of the day, with which a passed end of life is noted."""
 
-    def __init__(self, find: Callable[[str], Alias], provider: Provider, *, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Alias],
+        provider: Provider,
+        *,
+        lifecycle: Lifecycle,
+        price: Price | None = None,
+    ) -> None:
         self._find = find
+        self._price = price
         self._provider = provider
         self._lifecycle = lifecycle
 
@@ -97,77 +143,56 @@ class Planner:
         tenant: str = "",
         caching: bool = True,
         part: int = 0,
+        routing_key: str | None = None,
     ) -> Step:
         """Match one alias. Whoever can not do it is skipped with a reason.
 
-        ``part`` is the picture's place in a request that was cut.
+        ``part`` is the picture's place in a request that was cut. ``routing_key`` is what makes requests equal for a
+        strategy that goes by it; without one, tenant, task, words and seed do.
         """
         if alias.strict and not request.strict:
             request = replace(request, strict=True)
-        written: dict[str, tuple[Call, ...] | InvalidRequest] = {}
-        candidates: list[Candidate] = []
-        skipped: list[Skipped] = []
-        for use in alias.uses:
-            deployment = use.deployment
-            reason = self._retired(deployment, today)
-            calls = self._write(request, deployment, written, part) if reason is None else ()
-            if isinstance(calls, InvalidRequest):
-                reason = calls.message
-            if reason is not None or isinstance(calls, InvalidRequest):
-                skipped.append(Skipped(alias=alias.name, deployment=deployment.name, reason=reason or ""))
+        roster = alias.pool.roster(today, self._lifecycle)
+        offers: dict[str, Offer] = {}
+        refusals: dict[str, InvalidRequest] = {}
+        for model, uses in roster.models.items():
+            try:
+                calls = self._write(request, uses[0].deployment, part)
+            except InvalidRequest as error:
+                refusals[model] = error
                 continue
-            if deployment.eol is not None and deployment.eol <= today:
-                calls = tuple(replace(call, warnings=(*call.warnings, _obituary(deployment))) for call in calls)
             cacheable = caching and len(calls) == 1 and calls[0].reproducible
-            candidates.append(
-                Candidate(
-                    deployment=deployment,
-                    calls=calls,
-                    weight=use.weight,
-                    priority=use.priority,
-                    key=call_key(calls[0], tenant) if cacheable else None,
-                )
-            )
+            offers[model] = Offer(calls=calls, key=call_key(calls[0], tenant) if cacheable else None)
         return Step(
             alias=alias,
-            candidates=tuple(candidates),
-            skipped=tuple(skipped),
-            refusals=tuple(error for error in written.values() if isinstance(error, InvalidRequest)),
-            parts=_parts(request, candidates),
+            roster=roster,
+            selection=roster.select(offers),
+            order=Order(offers=offers, price=self._price, key=partial(_routing_key, request, tenant, routing_key)),
+            refusals=refusals,
+            parts=_parts(request, offers.values()),
         )
 
-    def _write(
-        self,
-        request: ImageRequest,
-        deployment: Deployment,
-        written: dict[str, tuple[Call, ...] | InvalidRequest],
-        part: int,
-    ) -> tuple[Call, ...] | InvalidRequest:
-        """The calls for this deployment's model: the same for all deployments of one model, so written once.
+    def _write(self, request: ImageRequest, deployment: Deployment, part: int) -> tuple[Call, ...]:
+        """The calls for this deployment's model.
 
         A model whose omitted seed is a fixed one would draw the same picture for every part; the parts count on from it.
         """
-        target = deployment.target
-        if target.model not in written:
-            try:
-                calls = self._provider.prepare(request, target)
-                assumed = calls[0].effective_seed if calls[0].seed is None else None
-                if part and assumed is not None:
-                    calls = self._provider.prepare(replace(request, seed=assumed + part), target)
-                written[target.model] = calls
-            except InvalidRequest as error:
-                written[target.model] = error
-        return written[target.model]
+        calls = self._provider.prepare(request, deployment.target)
+        assumed = calls[0].effective_seed if calls[0].seed is None else None
+        if part and assumed is not None:
+            calls = self._provider.prepare(replace(request, seed=assumed + part), deployment.target)
+        return calls
 
-    def _retired(self, deployment: Deployment, today: date) -> str | None:
-        """Apply the lifecycle policy; a reason if this deployment must not be asked."""
-        passed = deployment.eol is not None and deployment.eol <= today
-        if passed and self._lifecycle == "last_resort":
-            deployment.retired = True
-        if self._lifecycle == "refuse" and (passed or deployment.retired):
-            since = f" on {deployment.eol}" if passed else ""
-            return f"{deployment.target.model} reached its end of life{since} and lifecycle.retired is 'refuse'"
-        return None
+
+def _routing_key(request: ImageRequest, tenant: str, given: str | None) -> int:
+    """64 bits that are the same in every process and on every day."""
+    parts = (given,) if given is not None else _identity(request, tenant)
+    digest = hashlib.blake2b(repr(parts).encode("utf-8", "backslashreplace"), digest_size=8)
+    return int.from_bytes(digest.digest())
+
+
+def _identity(request: ImageRequest, tenant: str) -> tuple[object, ...]:
+    return tenant, request.task.value, request.prompt, request.negative_prompt, request.seed
 
 
 def _obituary(deployment: Deployment) -> Warning:
@@ -179,9 +204,9 @@ def _obituary(deployment: Deployment) -> Warning:
     )
 
 
-def _parts(request: ImageRequest, candidates: Iterable[Candidate]) -> tuple[ImageRequest, ...]:
-    """Cut the request so that every part is one call on every candidate: along the finest cut any of them needs."""
-    finest = max((c.calls for c in candidates), key=len, default=())
+def _parts(request: ImageRequest, offers: Iterable[Offer]) -> tuple[ImageRequest, ...]:
+    """Cut the request so that every part is one call on every candidate: along the finest cut any model needs."""
+    finest = max((offer.calls for offer in offers), key=len, default=())
     if len(finest) < 2:
         return ()
     return tuple(replace(request, n=call.images, seed=call.seed) for call in finest)
@@ -192,11 +217,11 @@ def nobody_can(alias: str, steps: Iterable[Step]) -> InvalidRequest | None:
     steps = list(steps)
     if any(step.candidates for step in steps):
         return None
-    refusals = [error for step in steps for error in step.refusals]
-    reasons = list(dict.fromkeys(skipped.reason for step in steps for skipped in step.skipped))
-    if len(reasons) == 1 and refusals:
+    refusals = [error for step in steps for error in step.refusals.values()]
+    excluded = [exclusion for step in steps for exclusion in step.excluded]
+    if len({exclusion.reason for exclusion in excluded}) == 1 and refusals:
         return refusals[0]
-    listed = "; ".join(dict.fromkeys(str(skipped) for step in steps for skipped in step.skipped))
+    listed = "; ".join(dict.fromkeys(map(str, Exclusions(excluded))))
     first = refusals[0] if refusals else None
     return InvalidRequest(
         f"no deployment of {alias!r} can do this: {listed}",

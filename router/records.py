@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from ..pricing import Cost
 from ..providers.errors import LascauxError
 from ..providers.types import Image, Missing, Warning
 
-__all__ = ["Attempt", "Result", "Skipped"]
+__all__ = ["Attempt", "Exclusion", "Exclusions", "Result", "Route", "Skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,64 @@ class Skipped:
         return f"{self.deployment}: {self.reason}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exclusion:
+    """One reason why deployments of an alias were not asked, and who they are: (place in the alias, name)."""
+
+    alias: str
+    reason: str
+    places: Sequence[tuple[int, str]]
+
+
+class Exclusions(Sequence[Skipped]):
+    """All who were left out, one `Skipped` each, in the order of the configuration. Written out when somebody looks."""
+
+    __slots__ = ("_all", "_found")
+
+    def __init__(self, found: Iterable[Exclusion] = ()) -> None:
+        self._found = {(one.alias, one.reason): one for one in found}
+        self._all: tuple[Skipped, ...] | None = None
+
+    def _written(self) -> tuple[Skipped, ...]:
+        if self._all is None:
+            order = {alias: rank for rank, alias in enumerate(dict.fromkeys(alias for alias, _ in self._found))}
+            flat = sorted(
+                (order[one.alias], place, name, one) for one in self._found.values() for place, name in one.places
+            )
+            self._all = tuple(Skipped(alias=one.alias, deployment=name, reason=one.reason) for _, _, name, one in flat)
+        return self._all
+
+    @overload
+    def __getitem__(self, place: int) -> Skipped: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Skipped, ...]: ...
+    def __getitem__(self, place: int | slice) -> Skipped | tuple[Skipped, ...]:
+        return self._written()[place]
+
+    def __len__(self) -> int:
+        return sum(len(one.places) for one in self._found.values())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (tuple, Exclusions)):
+            return self._written() == tuple(other)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._written())
+
+    def __repr__(self) -> str:
+        return repr(self._written())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where the last pick of a request was made: the alias of the chain, its strategy, and among how many."""
+
+    alias: str
+    strategy: str
+    candidates: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The pictures, what they cost, and how they came about.
@@ -81,7 +141,9 @@ class Result:
     seed: int | None = None
     request_id: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
+    skipped: Sequence[Skipped] = ()
+    route: Route | None = None
+    """None when nobody was asked."""
     missing: tuple[Missing, ...] = ()
     warnings: tuple[Warning, ...] = ()
     mask: Image | None = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from ..pricing import Cost, PriceBook, Usage
+from ..pricing import Cost, PriceBook
 from ..providers.base import Provider
 from ..providers.errors import AttemptTimeout, InvalidRequest, LascauxError
 from ..providers.params import build_request
@@ -23,17 +22,16 @@ from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
 from .heritage import Heritage
 from .plan import Alias
+from .prices import cost_of
 from .records import Result
 from .stages import staged_flow
 from .telemetry import RequestSpan, Telemetry
 
-__all__ = ["Aliases", "Run", "Runtime"]
+__all__ = ["Aliases", "Options", "Run", "Runtime", "read"]
 
 T = TypeVar("T")
 
-_LONGEST_TENANT = 256
-_BY_THE_HOUR = re.compile(r":(?:provisioned-model|custom-model-deployment|imported-model|custom-model)/")
-"""ARNs of models that an account runs for itself: not sold by the picture, and not retired with the public model."""
+_LONGEST_NAME = 256
 
 
 class Aliases(Protocol):
@@ -85,24 +83,7 @@ class Runtime:
 
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""
-        first = result.images[0] if result.images else None
-        usage = Usage(
-            model=call.model,
-            region=target.region,
-            task=call.task.value,
-            images=len(result.images),
-            width=call.width or (first.width if first else None),
-            height=call.height or (first.height if first else None),
-            quality=call.quality,
-            steps=call.steps,
-        )
-        cost = self.book.price(usage, on=self.context.today())
-        if _BY_THE_HOUR.search(target.model_id) and cost.confidence != "override":
-            note = (
-                "provisioned and custom models are billed by the hour, not by the picture; an override can give a price"
-            )
-            return Cost(usd=None, table=cost.table, images=cost.images, note=note)
-        return cost
+        return cost_of(self.book, self.context.today(), target, call, result)
 
 
 class Run:
@@ -114,14 +95,7 @@ class Run:
         """``started``, on the context's clock, is when the caller asked: now, unless the request had to wait since."""
         self.runtime = runtime
         self.started = runtime.context.clock() if started is None else started
-        if not isinstance(alias, str):
-            raise InvalidRequest(
-                f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name"
-            )
-        route = runtime.aliases.find(alias)
-        options = _Options.take(params)
-        strict = options.strict or route.strict
-        self.request: ImageRequest = build_request(prompt, runtime.sources, offered(route), strict=strict, **params)
+        route, options, self.request = read(runtime, alias, prompt, params)
         self.sending = 0
         """Upstream calls under way, kept by the driver."""
         self.trail = Trail(
@@ -131,6 +105,7 @@ class Run:
             attempt_timeout=options.attempt_timeout or route.retry.attempt_timeout,
             tenant=options.tenant,
             caching=options.cache,
+            routing_key=options.routing_key,
         )
         self.span: RequestSpan = runtime.telemetry.request(
             route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
@@ -222,8 +197,21 @@ class Run:
         return len(self.trail.attempts) - len({(attempt.stage, attempt.part) for attempt in self.trail.attempts})
 
 
+def read(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> tuple[Alias, Options, ImageRequest]:
+    """What a caller asks for, and of whom. Raises InvalidRequest, UnknownAlias."""
+    if not isinstance(alias, str):
+        raise InvalidRequest(f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name")
+    route = runtime.aliases.find(alias)
+    options = Options.take(params)
+    return (
+        route,
+        options,
+        build_request(prompt, runtime.sources, offered(route), strict=options.strict or route.strict, **params),
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class _Options:
+class Options:
     """What a caller may say about the way, next to what may be said about the picture."""
 
     strict: bool
@@ -231,20 +219,22 @@ class _Options:
     attempt_timeout: float | None
     tenant: str
     cache: bool
+    routing_key: str | None
 
     @classmethod
-    def take(cls, params: dict[str, Any]) -> _Options:
+    def take(cls, params: dict[str, Any]) -> Options:
         """Take them out of ``params``. Raises InvalidRequest that names the option."""
         return cls(
             _option(params, "strict", bool, False, "true or false"),
             _seconds(params, "deadline"),
             _seconds(params, "attempt_timeout"),
-            _tenant(params),
+            _name(params, "tenant") or "",
             _option(params, "cache", bool, True, "true or false"),
+            _name(params, "routing_key"),
         )
 
 
-def _option(params: dict[str, Any], name: str, kind: type[T], default: T, allowed: str) -> T:
+def _option(params: dict[str, Any], name: str, kind: type[T], default: T | None, allowed: str) -> Any:
     value = params.pop(name, None)
     if value is None:
         return default
@@ -253,12 +243,12 @@ def _option(params: dict[str, Any], name: str, kind: type[T], default: T, allowe
     return value
 
 
-def _tenant(params: dict[str, Any]) -> str:
-    tenant = _option(params, "tenant", str, "", "a name")
-    if len(tenant) > _LONGEST_TENANT or any("\ud800" <= letter <= "\udfff" for letter in tenant):
-        allowed = f"at most {_LONGEST_TENANT} characters of Unicode text"
-        raise InvalidRequest(f"tenant must be {allowed}", parameter="tenant", allowed=allowed)
-    return tenant
+def _name(params: dict[str, Any], name: str) -> str | None:
+    text: str | None = _option(params, name, str, None, "a name")
+    if text is not None and (len(text) > _LONGEST_NAME or any("\ud800" <= letter <= "\udfff" for letter in text)):
+        allowed = f"at most {_LONGEST_NAME} characters of Unicode text"
+        raise InvalidRequest(f"{name} must be {allowed}", parameter=name, allowed=allowed)
+    return text
 
 
 def _seconds(params: dict[str, Any], name: str) -> float | None:

@@ -58,8 +58,11 @@ def stages(planner: Planner, alias: Alias, request: ImageRequest, *, today: date
         return None
     lenient = replace(request, strict=False)  # what would be refused when strict shall be seen
     chain = planner.chain(alias)
-    steps = [planner.step(replace(link, strict=False), lenient, today=today, caching=False) for link in chain]
-    calls = [call for step in steps for candidate in step.candidates for call in candidate.calls]
+    steps = [
+        planner.step(replace(link, strict=False, prepared=link.pool), lenient, today=today, caching=False)
+        for link in chain
+    ]
+    calls = [call for step in steps for offer in step.offers.values() for call in offer.calls]
     if any(not _opaque(call) for call in calls):
         return None
     refusal = nobody_can(remover.name, _probe(planner, remover, request, calls, today))
@@ -109,7 +112,7 @@ def staged_flow(context: Context, request: ImageRequest, trail: Trail) -> Flow:
     ]
     outcomes: Sequence[Served | LascauxError] = yield Gather(tuple(job.run() for job in jobs))
     for place, job in enumerate(jobs):
-        trail.skipped.update(job.trail.skipped)
+        trail.excluded.extend(job.trail.excluded)
         trail.attempts.extend(replace(attempt, part=place, stage=2) for attempt in job.trail.attempts)
     return _joined(served, outcomes, request, planned.remover)
 
@@ -144,7 +147,7 @@ def _second(trail: Trail, remover: Alias, piece: Piece) -> Trail:
         attempt_timeout=remover.retry.attempt_timeout if own else trail.attempt_timeout,
         caching=trail.caching and piece.cache != "bypass",
         attempts=[],
-        skipped={},
+        excluded=[],
     )
 
 

@@ -26,6 +26,7 @@ from lascaux.providers.errors import (
 from lascaux.router.errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from lascaux.router.health import HealthPolicy, State
 from lascaux.router.retry import RetryPolicy
+from lascaux.router.strategies import STRATEGIES
 
 FAILURES: list[Callable[[], LascauxError]] = [
     lambda: Throttled("slow down"),
@@ -301,7 +302,7 @@ def scenario(world: Any, seed: int) -> Any:
     w = world(
         seed=seed,
         script=script,
-        strategy=rng.choice(["weighted_random", "round_robin", "least_request"]),
+        strategy=rng.choice(sorted(STRATEGIES)),
         cached=rng.random() < 0.5,
         retry=RetryPolicy(
             attempts=rng.randint(1, 4),

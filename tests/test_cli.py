@@ -23,7 +23,7 @@ from lascaux.router.exporters import EXPORTERS
 from typer.testing import CliRunner
 
 ROOT = Path(lascaux.__file__).resolve().parent
-COMMANDS = ("generate", "demo", "validate", "models", "schema", "emulator")
+COMMANDS = ("generate", "explain", "quote", "demo", "validate", "models", "schema", "emulator")
 PLANTED = "PLANTED-wJalrXUtnFEMI-secret"
 
 

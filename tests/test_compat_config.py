@@ -295,10 +295,8 @@ def test_litellm_settings_hold_where_router_settings_are_silent() -> None:
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        ("latency-based-routing", "least_request"),
         ("usage-based-routing", "round_robin"),
         ("usage-based-routing-v2", "round_robin"),
-        ("cost-based-routing", "weighted_random"),
     ],
 )
 def test_strategies_that_are_missing_become_the_nearest(theirs: str, ours: str) -> None:
@@ -308,6 +306,22 @@ def test_strategies_that_are_missing_become_the_nearest(theirs: str, ours: str) 
     assert said(config) == [
         f"router_settings.routing_strategy: {theirs} is not available; {ours}, the nearest strategy, is used"
     ]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("simple-shuffle", "weighted_random"),
+        ("least-busy", "least_request"),
+        ("latency-based-routing", "lowest_latency"),
+        ("cost-based-routing", "lowest_cost"),
+    ],
+)
+def test_strategies_that_we_have_are_taken_over(theirs: str, ours: str) -> None:
+    """Without a word."""
+    config = load(router_settings={"routing_strategy": theirs})
+    assert config.aliases["hero"].strategy == ours
+    assert said(config) == []
 
 
 def test_time_and_retries_of_an_alias() -> None:

@@ -102,7 +102,8 @@ def test_the_schema_knows_every_shorthand(text: str) -> None:
         "cache: {ttl: soon}",
         "cache: {tll: 5m}",
         "deployments: {core: {region: us-west-2}}",
-        "aliases: {a: {strategy: sticky}}",
+        "aliases: {a: {strategy: fastest}}",
+        "routing: {seed: -1}",
         "server: {port: 70000}",
     ],
 )

@@ -15,12 +15,12 @@ __all__ = ["Settings"]
 _STRATEGIES = {
     "simple-shuffle": "weighted_random",
     "least-busy": "least_request",
-    "latency-based-routing": "least_request",
+    "latency-based-routing": "lowest_latency",
     "usage-based-routing": "round_robin",
     "usage-based-routing-v2": "round_robin",
-    "cost-based-routing": "weighted_random",
+    "cost-based-routing": "lowest_cost",
 }
-_EXACT = ("simple-shuffle", "least-busy")
+_EXACT = ("simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing")
 _UNDERSTOOD = (
     "routing_strategy",
     "num_retries",

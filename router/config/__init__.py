@@ -18,6 +18,7 @@ from .schema import (
     Limits,
     PricingConfig,
     RetryConfig,
+    RoutingConfig,
     ServerConfig,
     TelemetryConfig,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Origin",
     "PricingConfig",
     "RetryConfig",
+    "RoutingConfig",
     "ServerConfig",
     "TelemetryConfig",
     "Use",

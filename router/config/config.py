@@ -24,6 +24,7 @@ from .schema import (
     LifecycleConfig,
     PricingConfig,
     RetryConfig,
+    RoutingConfig,
     ServerConfig,
     TelemetryConfig,
     json_schema,
@@ -49,6 +50,7 @@ class Config:
     health: HealthConfig = field(default_factory=HealthConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     pricing: PricingConfig = field(default_factory=PricingConfig)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
     lifecycle: LifecycleConfig = field(default_factory=LifecycleConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
@@ -119,6 +121,7 @@ class Config:
             health=file.health,
             cache=file.cache,
             pricing=file.pricing,
+            routing=file.routing,
             lifecycle=file.lifecycle,
             telemetry=file.telemetry,
             server=file.server,

@@ -21,7 +21,6 @@ from ...providers.errors import InvalidRequest
 from .durations import DURATION_FORMS, SIZE_FORMS, parse_duration, parse_size
 
 __all__ = [
-    "LATER_STRATEGIES",
     "Backend",
     "Bytes",
     "Duration",
@@ -39,6 +38,7 @@ __all__ = [
     "Retired",
     "RoleArn",
     "Secret",
+    "Seed",
     "SessionName",
     "Share",
     "StrategyName",
@@ -53,7 +53,6 @@ __all__ = [
 ]
 
 REFERENCE = {"type": "string", "pattern": r"\$\{|^os\.environ/", "description": "${VARIABLE} or ${VARIABLE:-default}"}
-LATER_STRATEGIES = ("lowest_latency", "lowest_cost", "sticky")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.000001, 1_000_000
@@ -180,12 +179,10 @@ def _size(value: object) -> object:
     return size
 
 
-def _choice(*allowed: str, later: tuple[str, ...] = ()) -> BeforeValidator:
+def _choice(*allowed: str) -> BeforeValidator:
     words = ", ".join(allowed)
 
     def check(value: object) -> object:
-        if value in later:
-            raise refusal(f"is not available yet; use one of {words}")
         if value not in allowed:
             raise refusal(f"must be one of {words}", allowed=allowed)
         return value
@@ -294,6 +291,7 @@ def _integer(least: int, most: int) -> tuple[BeforeValidator, WithJsonSchema]:
 
 Whole = Annotated[int, *_integer(1, 1_000_000)]
 Priority = Annotated[int, *_integer(0, 1_000)]
+Seed = Annotated[int, *_integer(0, 2**32 - 1)]
 Positive = Annotated[int, *_integer(1, 100)]
 Port = Annotated[int, *_integer(0, 65_535)]
 
@@ -315,10 +313,11 @@ Duration = Annotated[float, _duration(zero=False), WithJsonSchema(_DURATION_SCHE
 Wait = Annotated[float, _duration(zero=True), WithJsonSchema(_DURATION_SCHEMA)]
 Bytes = Annotated[int, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
 
+_STRATEGIES = ("weighted_random", "round_robin", "least_request", "lowest_latency", "lowest_cost", "sticky")
 StrategyName = Annotated[
-    Literal["weighted_random", "round_robin", "least_request"],
-    _choice("weighted_random", "round_robin", "least_request", later=LATER_STRATEGIES),
-    _or_reference({"enum": ["weighted_random", "round_robin", "least_request"]}),
+    Literal["weighted_random", "round_robin", "least_request", "lowest_latency", "lowest_cost", "sticky"],
+    _choice(*_STRATEGIES),
+    _or_reference({"enum": list(_STRATEGIES)}),
 ]
 Backend = Annotated[Literal["memory", "none"], _choice("memory", "none"), _or_reference({"enum": ["memory", "none"]})]
 Retired = Annotated[

@@ -27,6 +27,7 @@ from .scalars import (
     Region,
     Retired,
     Secret,
+    Seed,
     Share,
     StrategyName,
     Text,
@@ -48,6 +49,7 @@ __all__ = [
     "Limits",
     "PricingConfig",
     "RetryConfig",
+    "RoutingConfig",
     "ServerConfig",
     "TelemetryConfig",
     "UseEntry",
@@ -208,6 +210,13 @@ class PricingConfig(Section):
         )
 
 
+class RoutingConfig(Section):
+    """How deployments are picked, for all aliases."""
+
+    seed: Seed | None = None
+    """Makes every draw repeatable: the same requests in the same order are sent the same ways. Default: none."""
+
+
 class LifecycleConfig(Section):
     """Models that AWS has retired."""
 
@@ -252,6 +261,8 @@ class ConfigFile(Section):
     """Identical requests cost once."""
     pricing: PricingConfig = PricingConfig()
     """What images cost."""
+    routing: RoutingConfig = RoutingConfig()
+    """How deployments are picked."""
     lifecycle: LifecycleConfig = LifecycleConfig()
     """Models that AWS has retired."""
     telemetry: TelemetryConfig = TelemetryConfig()
