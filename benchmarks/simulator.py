@@ -21,8 +21,9 @@ from lascaux.router.attempts import request_flow
 from lascaux.router.cache import Cache, Flights, MemoryCache
 from lascaux.router.context import Context, Trail
 from lascaux.router.deployment import Deployment
-from lascaux.router.effects import Flow, Gather, Join, Land, Lookup, Send, Served, Sleep, Store
+from lascaux.router.effects import Flow, Gather, Join, Land, Lookup, Send, Served, Store, Wait
 from lascaux.router.health import HealthPolicy
+from lascaux.router.line import Ticket
 from lascaux.router.plan import Alias, Planner, Use
 from lascaux.router.quota import Limits
 from lascaux.router.retry import RetryBudget, RetryPolicy
@@ -113,6 +114,7 @@ class Simulation:
         self.cache: Cache = MemoryCache(max_bytes=1 << 20, ttl=3600, clock=lambda: self.now)
         self._queue: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._sequence = 0
+        self._forgotten: set[int] = set()
         self._answers: dict[int, tuple[ImageResult, Cost]] = {}
         self.context = Context(
             planner=Planner(self.aliases.__getitem__, TrivialProvider(), lifecycle="last_resort"),
@@ -120,6 +122,7 @@ class Simulation:
             today=lambda: TODAY,
             rng=self.rng,
             budget=RetryBudget(self.retry.budget, self.now),
+            billed=RetryBudget.billed(self.retry.billed_budget, self.now),
             panic_threshold=self.health.panic_threshold,
             on_breaker=lambda name, state: self.breakers.append((name, state)),
         )
@@ -161,16 +164,24 @@ class Simulation:
 
     # Time
 
-    def at(self, moment: float, action: Callable[[Any], None], argument: Any = None) -> None:
-        """Do something at a moment of the virtual clock; of equal moments, first come first served."""
+    def at(self, moment: float, action: Callable[[Any], None], argument: Any = None) -> int:
+        """Do something at a moment of the virtual clock; of equal moments, first come first served. A number to `forget`."""
         self._sequence = sequence = self._sequence + 1
         heapq.heappush(self._queue, (moment, sequence, action, argument))
+        return sequence
+
+    def forget(self, number: int) -> None:
+        """What was to be done shall not be, and its moment not be waited for."""
+        self._forgotten.add(number)
 
     def play(self) -> None:
         """Let time pass until nobody waits any more."""
         queue, pop = self._queue, heapq.heappop
         while queue:
-            moment, _, action, argument = pop(queue)
+            moment, number, action, argument = pop(queue)
+            if self._forgotten and number in self._forgotten:
+                self._forgotten.remove(number)
+                continue
             if moment > self.now:
                 self.now = moment
             action(argument)
@@ -189,6 +200,7 @@ class Simulation:
             started=self.now,
             deadline=self.now + self.retry.deadline,
             attempt_timeout=self.retry.attempt_timeout,
+            max_wait=self.retry.max_wait,
             caching=self.cached,
         )
         self._step(request_flow(self.context, request, trail), partial(self.finished, trail), None)
@@ -205,8 +217,8 @@ class Simulation:
             match effect:
                 case Send():
                     return self._send(effect, partial(self._step, flow, done))
-                case Sleep(seconds):
-                    return self.at(self.now + seconds, partial(self._step, flow, done))
+                case Wait(ticket, seconds):
+                    return self._stand(ticket, seconds, partial(self._step, flow, done))
                 case Join(key, timeout):
                     value = self.flights.join(key)
                     if not value.leader:
@@ -220,7 +232,24 @@ class Simulation:
                 case Land(flight, outcome):
                     value = flight.land(outcome)
 
+    def _stand(self, ticket: Ticket, seconds: float, resume: Callable[[Any], None]) -> None:
+        """Wake who stands in line when it is called, or when its time is over."""
+        woken = False
+
+        def wake(_: Any) -> None:
+            nonlocal woken
+            if not woken:
+                woken = True
+                if self.now < end:
+                    self.forget(timer)
+                resume(None)
+
+        end = self.now + seconds
+        timer = self.at(end, wake)
+        ticket.listen(lambda: self.at(self.now, wake))
+
     def _send(self, send: Send, resume: Callable[[Any], None]) -> None:
+        send.permit.depart(self.now)
         latency, error = self.answer(send.target, send.call)
         left = send.until - self.now
         if latency > left:

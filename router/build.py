@@ -26,6 +26,7 @@ from .context import Context
 from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
+from .learning import Quota
 from .plan import Alias, Planner, Use
 from .quota import Limits
 from .retry import RetryBudget, RetryPolicy
@@ -74,6 +75,7 @@ class _Builder:
         self.health = HealthPolicy(**_fields(config.health))
         self.retry = RetryPolicy(**_fields(config.retry))
         self.deployments: dict[str, Deployment] = {}
+        self.quotas: dict[tuple[object, ...], Quota] = {}
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
@@ -98,6 +100,7 @@ class _Builder:
             today=self.today,
             rng=self.rng,
             budget=RetryBudget(self.retry.budget, clock()),
+            billed=RetryBudget.billed(self.retry.billed_budget, clock()),
             panic_threshold=self.health.panic_threshold,
             on_breaker=telemetry.breaker,
         )
@@ -147,12 +150,18 @@ class _Builder:
         made = Deployment(
             target,
             health=self.health,
-            limits=Limits(config.limits.rpm, config.limits.concurrency),
+            limits=Limits(config.limits.rpm, config.limits.concurrency, self._quota(target)),
+            rng=self.rng,
             eol=None if wire.kind in _OWN else life.eol,
             replacement=life.replacement[0] if life.replacement else None,
         )
         self._check_region(target, model, config)
         return made
+
+    def _quota(self, target: Target) -> Quota:
+        """What AWS keeps per account, region and model is learned together."""
+        place = (target.model, target.model_id, target.region, target.credentials, target.endpoint_url)
+        return self.quotas.setdefault(place, Quota())
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile

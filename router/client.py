@@ -22,7 +22,7 @@ from .build import build
 from .cache import Flights
 from .config import Config
 from .edits import edit_params, variation_params
-from .effects import Flow, Gather, Join, Send, Served, Sleep
+from .effects import Flow, Gather, Join, Send, Served, Wait
 from .errors import NoDeploymentAvailable
 from .records import Result
 from .runtime import Run
@@ -185,8 +185,12 @@ class Router(Client):
         match effect:
             case Send():
                 return run.exchange(effect)
-            case Sleep(seconds):
-                return (self._sleep or run.trail.stopped.wait)(seconds)
+            case Wait(ticket, seconds):
+                if self._sleep is not None:
+                    self._sleep(seconds)
+                elif not run.trail.stopped.is_set():
+                    ticket.wait(seconds)
+                return None
             case Join(key, timeout):
                 flight = self._flights.join(key)
                 if not flight.leader:
@@ -203,7 +207,7 @@ class Router(Client):
             futures = [pool.submit(in_context(self._drive), run, flow) for flow in flows]
             outcomes = [_outcome(future) for future in futures]
         except BaseException:
-            run.trail.stopped.set()  # we are interrupted: calls under way end in their threads, no new one is made
+            run.trail.stop()  # we are interrupted: calls under way end in their threads, no new one is made
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         pool.shutdown()

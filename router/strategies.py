@@ -86,6 +86,7 @@ def choose(
     if not ready:
         return None
     living = [c for c in ready if not c.deployment.retired] or ready
+    living = [c for c in living if c.deployment.welcomes(now)] or living
     first = min(c.priority for c in living)
     chosen = strategy.pick([c for c in living if c.priority == first])
     return chosen.deployment.begin(chosen, now)
