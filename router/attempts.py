@@ -311,10 +311,12 @@ class _Part:
                 paced = isinstance(self.last_error, Throttled)  # its quota says when to come again
                 self.turn.again = now + (0.0 if paced else self._backoff(places[failed[0]].alias))
             fresh = tuple(place for place in places if place.name not in self.tried)
+            newcomer = self.turn.order is None
             wait = self.turn.stand(fresh, failed, now)
             if isinstance(wait, Wait):
                 return wait
-            raise self._nobody_left(now, "the next place is free too late" if wait == "late" else "")
+            reason = "the next place is free too late" if wait is not None else ""
+            raise self._nobody_left(now, reason, wait if newcomer else None)
 
     def _backoff(self, alias: Alias) -> float:
         self.waits += 1
@@ -358,11 +360,14 @@ class _Part:
         error.__cause__ = self.last_error
         return error
 
-    def _nobody_left(self, now: float, why: str = "") -> AttemptsFailed | NoDeploymentAvailable:
+    def _nobody_left(
+        self, now: float, why: str = "", retry_after: float | None = None
+    ) -> AttemptsFailed | NoDeploymentAvailable:
         """The final error. Called under the lock."""
         places = {c.deployment for step in self.steps for c in step.candidates if c.name not in self.hopeless}
         self.turn.over(now)
-        retry_after = self.context.line.wait(places, now)
+        if retry_after is None:
+            retry_after = self.context.line.wait(places, now)
         if retry_after is None:
             retry_after = min((place.ready_in(now) for place in places), default=None)
         name = repr(self.trail.alias.name)

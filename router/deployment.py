@@ -58,6 +58,8 @@ _LOADING = "model_not_ready"
 """The code of a throttled answer that says nothing about quotas: Bedrock is still loading the model."""
 _RECENT = 8
 """Calls over which durations are averaged, roughly."""
+_WIDE = 3
+"""Mean deviations above the average, as TCP's retransmission timer has it with four (RFC 6298)."""
 
 
 class Deployment:
@@ -70,6 +72,7 @@ class Deployment:
     __slots__ = (
         "_breaker",
         "_rng",
+        "_spread",
         "eol",
         "in_flight",
         "limits",
@@ -101,6 +104,7 @@ class Deployment:
         self.retired = False
         """The end of life has passed, or the model said so itself: ask only when nobody else is left."""
         self.in_flight = 0
+        self._spread = 0.0
         self.typical = 0.0
         """Seconds that a call takes, a moving average; 0 until one has answered."""
         self._rng = rng
@@ -150,7 +154,10 @@ class Deployment:
     def free_in(self, now: float) -> float | None:
         """Seconds until a place may be free: 0 now, None when only the end of a running call will tell."""
         limit = self.limits.free_in(now, self.in_flight)
-        return None if limit is None else max(self._breaker.ready_in(now), limit)
+        if limit is None:
+            return None
+        wait = max(self._breaker.ready_in(now), limit)
+        return None if wait == 0.0 and not self._breaker.admits(now) else wait  # the probe is under way
 
     def slots(self, now: float, until: float) -> float:
         """Calls that could start from now to ``until`` if it answers as it did."""
@@ -176,13 +183,24 @@ class Deployment:
         elif error is None or error.effect is Effect.NONE:
             self._breaker.succeeded(now, probe=permit.probe)
             self.limits.quota.accepted(permit.taken, now, beyond=permit.beyond)
-            took = now - permit.taken
-            self.typical = self.typical + (took - self.typical) / _RECENT if self.typical else took
+            self._time(now - permit.taken)
         elif error.effect is Effect.COOLDOWN:
             self._throttled(permit, now, error)
         else:
             self.retired = self.retired or error.effect is Effect.RETIRED
             self._breaker.failed(error.effect, now, probe=permit.probe, retry_after=getattr(error, "retry_after", None))
+
+    def _time(self, took: float) -> None:
+        if not self.typical:
+            self.typical, self._spread = took, took / 2
+            return
+        self._spread += (abs(took - self.typical) - self._spread) / _RECENT
+        self.typical += (took - self.typical) / _RECENT
+
+    @property
+    def lasting(self) -> float:
+        """Seconds within which nearly every call ends; 0 until one has."""
+        return self.typical + _WIDE * self._spread
 
     def _throttled(self, permit: Permit, now: float, error: LascauxError) -> None:
         """It is not ill. A quota teaches how much is possible; a named time, or a model that still loads, makes it rest."""

@@ -36,6 +36,8 @@ _PATIENT = 2
 """The first of those rungs."""
 _GROWTH = 2.0
 _FASTEST = 0.25
+_WON = 1.25
+"""A limit that has grown so much was far too low, and may still be: the ladder begins anew."""
 _SPACES = 8
 """A window that opens may be filled in an eighth of a minute."""
 _REMEMBERED = 10_000
@@ -47,6 +49,7 @@ class Quota:
     """The limit of one model, region and account, as far as it is known. The caller holds the lock."""
 
     __slots__ = (
+        "_base",
         "_fresh",
         "_full",
         "_gap",
@@ -71,7 +74,7 @@ class Quota:
         self._window = Window(_REMEMBERED)
         self._hold = self._next_try = 0.0
         self._last = self._full = self._learned = self._struck = float("-inf")
-        self._rung = self._streak = self._fresh = 0
+        self._rung = self._streak = self._fresh = self._base = 0
         self._gap = _GROWTH
         self._growing = False
 
@@ -83,7 +86,7 @@ class Quota:
         if now < self._hold:
             return 0
         if room <= 0:
-            return int(self._may_try(now))
+            return int(now >= self._next_try and self._may_try(room))
         if now - self._full < 2 * WINDOW:
             return int(now >= self._last + self._space())
         return room
@@ -94,8 +97,9 @@ class Quota:
             return 0.0
         wait = self._window.free_in(self.limit, now)
         if wait:
-            tried = self._next_try - now if self._worth_it() else wait
-            wait = min(wait, max(tried, 0.0))
+            full = self._window.free_in(self.limit + 1, now)  # until it is full, and no more than that
+            if self._may_try(0) and (full < wait or self._growing):
+                wait = min(wait, max(self._next_try - now, 0.0 if self._growing else full))
         elif now - self._full < 2 * WINDOW:
             wait = max(self._last + self._space() - now, 0.0)
         return max(wait, self._hold - now)
@@ -136,10 +140,11 @@ class Quota:
             return  # sent before the last lesson: it says nothing about the quota since
         proven = self._window.count(at - _MINUTE + _SLACK, at)
         if proven > self.limit:
+            if self._growing:
+                self._gap = max(self._gap / 2, _FASTEST)
+            else:
+                self._growing, self._base, self._gap = True, self.limit, _GROWTH
             self.limit = proven
-            self._gap = max(self._gap / 2, _FASTEST) if self._growing else _GROWTH
-            self._growing = True
-            self._rung = 0
             self._next_try = min(self._next_try, now + self._gap)
         elif beyond:
             self._next_try = min(self._next_try, now + _LADDER[0])
@@ -147,31 +152,39 @@ class Quota:
     def throttled(self, at: float, now: float, *, beyond: bool = False) -> None:
         """The call that left at ``at`` was refused for there being too many."""
         self._window.remove(at)
-        self._growing = False
-        if beyond and self.limit is not None:
+        fallen = not beyond and self._lower(at, now)
+        if self._growing and self.limit is not None and self.limit >= _WON * self._base:
+            fallen = True
+        if fallen:
+            self._rung = 0
+        elif beyond or self._growing:
             self._rung = min(self._rung + 1, len(_LADDER) - 1)
             self._fresh = 0
-            self._next_try = now + _LADDER[self._rung]
-            return
+        self._growing = False
+        self._next_try = now + _LADDER[self._rung]
+
+    def _lower(self, at: float, now: float) -> bool:
+        """Take for the limit what the window holds. True if that is news, not a limit that was one too high."""
         held = self._window.count(at - _MINUTE - _SLACK, now)
-        limit = held if self.limit is None else min(held, self.limit)
+        before = self.limit
+        limit = held if before is None else min(held, before)
+        again = False
         if at > self._learned:
-            between = self._window.count(self._struck, at)
-            self._streak = 1 if between or self.limit is None else self._streak + 1
-            if self._streak > 1 and self.limit is not None:
-                limit = min(limit, int(self.limit * _BETA))
+            again = before is not None and not self._window.count(self._struck, at)
+            self._streak = self._streak + 1 if again else 1
+            if again and before is not None:
+                limit = min(limit, int(before * _BETA))
         self.limit = max(limit, 1)
         if not held:
             self._hold = max(self._hold, now + min(2.0**self._streak, WINDOW))
         self._learned, self._struck, self._full = now, at, now
-        self._rung = 0
-        self._next_try = now + _LADDER[0]
+        return before is None or again or held < _BETA * before
 
-    def _worth_it(self) -> bool:
-        return self._growing or self._rung < _PATIENT or self._fresh >= _WORTH
-
-    def _may_try(self, now: float) -> bool:
-        return now >= self._next_try and self._worth_it()
+    def _may_try(self, room: int) -> bool:
+        """Is one call beyond the limit worth it? Not while the window is fuller than the limit, which has just fallen."""
+        if self._growing:
+            return True
+        return room == 0 and (self._rung < _PATIENT or self._fresh >= _WORTH)
 
     def _space(self) -> float:
         return min(_FASTEST, WINDOW / (_SPACES * (self.limit or 1)))

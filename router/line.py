@@ -20,7 +20,8 @@ __all__ = ["Line", "Ticket"]
 _FARTHEST = 86400.0
 """Seconds. Further ahead nothing is foretold."""
 _SOON = 0.001
-_FINE = 0.005
+_GUESS = 8.0
+_FINE = 0.01
 """How exactly a wait is foretold, as a share of it."""
 
 
@@ -33,29 +34,31 @@ class Ticket:
         self.order = order
         self.places: tuple[Deployment, ...] = ()
         """The deployments in whose queues it stands."""
-        self._woken = threading.Event()
+        self._woken = False
         self._alarm: Callable[[], object] | None = None
 
     def wake(self) -> None:
         """There may be something to do. Never blocks."""
-        self._woken.set()
+        self._woken = True
         alarm = self._alarm
         if alarm is not None:
             alarm()
 
     def rest(self) -> None:
         """From now on only later wake-ups count."""
-        self._woken.clear()
+        self._woken = False
         self._alarm = None
 
     def wait(self, seconds: float) -> bool:
         """Block until it is woken, or for so long."""
-        return self._woken.wait(seconds)
+        woken = threading.Event()
+        self.listen(woken.set)
+        return woken.wait(seconds)
 
     def listen(self, alarm: Callable[[], object]) -> None:
         """Call ``alarm`` when it is woken, at once if it has been. It may be called more than once, in any thread."""
         self._alarm = alarm
-        if self._woken.is_set():
+        if self._woken:
             alarm()
 
     def __repr__(self) -> str:
@@ -142,7 +145,7 @@ class Line:
         if not able:
             return None
         wanted = self._ahead(able, now, order) + 1.0
-        late = 1.0
+        late = _GUESS
         while sum(place.slots(now, now + late) for place in able) < wanted:
             late *= 2
             if late > _FARTHEST:

@@ -35,18 +35,21 @@ class Turn:
         line = self._context.line
         return line.barred(self._ticket if self._ticket.places else None, now) if len(line) else set()
 
-    def stand(self, fresh: tuple[Deployment, ...], failed: Collection[Deployment], now: float) -> Wait | str:
-        """Stand in line at ``fresh`` deployments, and wait for those that have ``failed``. A reason if that is no plan."""
+    def stand(self, fresh: tuple[Deployment, ...], failed: Collection[Deployment], now: float) -> Wait | float | None:
+        """Stand in line at ``fresh`` deployments, and wait for those that have ``failed``.
+
+        Where that would take too long: the seconds. Where waiting is no plan: None.
+        """
         line, ticket = self._context.line, self._ticket
         ticket.rest()
         seconds = self._foretold(fresh, failed, now)
         if seconds is None:
-            return "nobody"
+            return None
         if self._since is None:
             self._since = now
         left = self._left(now, (*fresh, *failed))
         if left <= 0.0 or seconds > left * (_SLACK if ticket.places else 1.0):
-            return "late"
+            return seconds
         if not ticket.places:
             self._trail.tickets.add(ticket)
         line.join(ticket, fresh)
@@ -67,7 +70,7 @@ class Turn:
     def _left(self, now: float, places: Collection[Deployment]) -> float:
         """Seconds that it may still wait. The call itself needs its time, too: a call cut short may be billed."""
         trail = self._trail
-        needed = min((place.typical for place in places), default=0.0)
+        needed = min((place.lasting for place in places), default=0.0)
         left = trail.deadline - now - min(needed, (trail.deadline - trail.started) / 2)
         if trail.max_wait is not None:
             left = min(left, trail.max_wait - self._spent - (now - (self._since or now)))
