@@ -20,6 +20,8 @@ stops the others.
 
 from __future__ import annotations
 
+from math import ceil
+
 from .window import WINDOW, Window
 
 __all__ = ["Quota"]
@@ -36,6 +38,8 @@ _PATIENT = 2
 """The first of those rungs."""
 _GROWTH = 2.0
 _FASTEST = 0.25
+_TELLING = 10.0
+"""Seconds between two throttled calls in which a rate can be measured."""
 _WON = 1.25
 """A limit that has grown so much was far too low, and may still be: the ladder begins anew."""
 _SPACES = 8
@@ -50,10 +54,12 @@ class Quota:
 
     __slots__ = (
         "_base",
+        "_first",
         "_fresh",
         "_full",
         "_gap",
         "_growing",
+        "_grown",
         "_hold",
         "_last",
         "_learned",
@@ -73,7 +79,7 @@ class Quota:
         """The deployments that draw on it."""
         self._window = Window(_REMEMBERED)
         self._hold = self._next_try = 0.0
-        self._last = self._full = self._learned = self._struck = float("-inf")
+        self._first = self._grown = self._last = self._full = self._learned = self._struck = float("-inf")
         self._rung = self._streak = self._fresh = self._base = 0
         self._gap = _GROWTH
         self._growing = False
@@ -145,6 +151,7 @@ class Quota:
             else:
                 self._growing, self._base, self._gap = True, self.limit, _GROWTH
             self.limit = proven
+            self._grown = now
             self._next_try = min(self._next_try, now + self._gap)
         elif beyond:
             self._next_try = min(self._next_try, now + _LADDER[0])
@@ -155,7 +162,11 @@ class Quota:
         fallen = not beyond and self._lower(at, now)
         if self._growing and self.limit is not None and self.limit >= _WON * self._base:
             fallen = True
-        if fallen:
+        undone = self.limit is not None and self._base <= self.limit < _WON * self._base
+        undone = undone and now - self._grown < 2 * _MINUTE
+        if undone and not beyond:
+            self._rung, self._fresh = len(_LADDER) - 1, 0  # what it had grown by was a burst
+        elif fallen:
             self._rung = 0
         elif beyond or self._growing:
             self._rung = min(self._rung + 1, len(_LADDER) - 1)
@@ -174,11 +185,28 @@ class Quota:
             self._streak = self._streak + 1 if again else 1
             if again and before is not None:
                 limit = min(limit, int(before * _BETA))
+            limit = min(limit, self._measured(at, before or limit))
         self.limit = max(limit, 1)
         if not held:
             self._hold = max(self._hold, now + min(2.0**self._streak, WINDOW))
         self._learned, self._struck, self._full = now, at, now
         return before is None or again or held < _BETA * before
+
+    def _measured(self, at: float, most: int) -> int:
+        """What a second throttled call within a minute says: that the window held a burst, not the rate.
+
+        What came through since the first one, both having been refused for want of tokens, is the rate at which tokens
+        come. Too soon to tell, and after growth, it is what was right before.
+        """
+        seconds = at - self._first
+        if seconds > _MINUTE:
+            self._first = at
+            return most
+        if seconds < _TELLING:
+            grown = seconds > 0.0 and at - self._grown < _MINUTE
+            return max(self._base, int(most * _BETA)) if grown else most
+        rate = ceil(self._window.count(self._first, at) * _MINUTE / seconds)
+        return max(rate, int(most * _BETA))
 
     def _may_try(self, room: int) -> bool:
         """Is one call beyond the limit worth it? Not while the window is fuller than the limit, which has just fallen."""
