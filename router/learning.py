@@ -172,7 +172,7 @@ class Quota:
             self._rung = min(self._rung + 1, len(_LADDER) - 1)
             self._fresh = 0
         self._growing = False
-        self._next_try = now + _LADDER[self._rung]
+        self._next_try = max(now, self._hold) + _LADDER[self._rung]
 
     def _lower(self, at: float, now: float) -> bool:
         """Take for the limit what the window holds. True if that is news, not a limit that was one too high."""
