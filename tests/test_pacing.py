@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lascaux.providers.errors import Throttled
-from lascaux.providers.types import ImageRequest
 from lascaux.router.learning import Quota
 from lascaux.router.quota import Limits
 from lascaux.router.retry import RetryPolicy
