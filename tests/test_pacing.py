@@ -252,7 +252,8 @@ def test_after_a_full_window_calls_are_spaced() -> None:
     quota.take(0.01)
     quota.throttled(0.01, 0.05)
     assert quota.limit == 10
-    now, left = 61.0, []
+    now = 61.0
+    left: list[float] = []
     while len(left) < 5:
         now += quota.free_in(now)
         assert quota.free(now) == 1
