@@ -128,7 +128,8 @@ class Router(Client):
         ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native`` for
         fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into
         the body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting),
-        ``deadline``, ``attempt_timeout`` and ``max_wait`` (seconds; the last in line for a place), ``cache=False``, ``tenant`` (answers are not shared between tenants).
+        ``deadline`` and ``attempt_timeout`` (seconds), ``max_wait`` (seconds in line where all are at their limits),
+        ``cache=False``, ``tenant`` (answers are not shared between tenants).
 
         Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or
         DeadlineExceeded: all of them `LascauxError`, all with ``.attempts``.

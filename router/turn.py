@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from heapq import nsmallest
 
 from .context import Context, Trail
 from .deployment import Deployment
@@ -14,6 +15,8 @@ __all__ = ["Turn"]
 _SLACK = 1.25
 """Who stands in line stays until the wait that is foretold is so much longer than there is time: forecasts vary."""
 _LEAST = 0.001
+_QUEUES = 16
+"""Deployments, those that will be ready first, in whose queues a request stands at the most."""
 
 
 class Turn:
@@ -42,6 +45,8 @@ class Turn:
         """
         line, ticket = self._context.line, self._ticket
         ticket.rest()
+        if len(fresh) > _QUEUES:
+            fresh = tuple(nsmallest(_QUEUES, fresh, key=lambda place: place.ready_in(now)))
         seconds = self._foretold(fresh, failed, now)
         if seconds is None:
             return None
