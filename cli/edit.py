@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,23 +31,22 @@ EXAMPLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditJob(Job):
-    """What one run of the command shall do to ``image``. A task that is not named follows from the parameters."""
+    """What one run of the command shall do to ``image``. A task that is not named follows from the rest."""
 
     image: Path
 
-    @property
-    def task(self) -> Task:
-        """The task that was named, or that the parameters speak of. Raises InvalidRequest."""
-        from ..providers.param_tasks import infer_task
+    def task(self, offered: Collection[Task] = ()) -> Task:
+        """The task that was named, or that the parameters and what is offered speak of. Raises InvalidRequest."""
+        from ..providers.param_tasks import given_in, infer_task
         from ..providers.param_values import task
 
         named = self.params.get("task")
-        return task("task", named) if named is not None else infer_task({*self.params, "image"})
+        return task("task", named) if named is not None else infer_task({*given_in(self.params), "image"}, offered)
 
     @property
     def title(self) -> str:
-        """The prompt; without one, the picture's own name and the task."""
-        return self.prompt or f"{self.image.stem} {self.task}"
+        """The prompt; without one, the picture's own name, and the task or the alias that was named."""
+        return self.prompt or f"{self.image.stem} {self.params.get('task') or self.alias or self.task()}"
 
     def builtin(self, env: Mapping[str, str]) -> AbstractContextManager[tuple[Config, Emulator]]:
         """An alias for every task."""
@@ -59,8 +58,8 @@ class EditJob(Job):
         """The alias that is called like the task, else the first one that can do it. Raises InvalidRequest."""
         from ..providers.errors import InvalidRequest
 
-        task = self.task
         named = {name: alias for name, alias in config.aliases.items() if not alias.match}
+        task = self.task({task for alias in named.values() for task in _tasks(config, alias)})
         for name in (str(task).replace("_", "-"), str(task)):
             if name in named:
                 return name
@@ -79,11 +78,10 @@ class EditJob(Job):
 def _tasks(config: Config, alias: AliasConfig) -> set[Task]:
     """What the models behind an alias can do, as far as the catalogue knows them."""
     from ..providers.catalog import Catalog
-    from .services import tasks_of
 
     deployments = [config.deployments[use.deployment] for use in alias.uses]
     models = [Catalog.load().find(each.base_model or each.model) for each in deployments]
-    return {task for model in models if model for task in tasks_of(model)}
+    return {task for model in models if model for task in model.able}
 
 
 def command(
@@ -131,6 +129,12 @@ def command(
     seed: Annotated[int | None, typer.Option(help="Same seed, same picture; and the answer can be cached.")] = None,
     quality: Annotated[str | None, typer.Option(metavar="LEVEL", help="standard or premium.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What must not be seen.")] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="transparent, opaque or auto. Transparent takes an alias with a background_remover."
+        ),
+    ] = None,
     output_format: Annotated[
         str | None,
         typer.Option(metavar="FORMAT", help="png, jpeg or webp. Default: what the name of --output says."),
@@ -175,6 +179,7 @@ def command(
         "seed": seed,
         "quality": quality,
         "negative_prompt": negative_prompt,
+        "background": background,
         "output_format": output_format,
         "strict": strict or None,
         "cache": False if no_cache else None,

@@ -78,9 +78,9 @@ def command(
         typer.Option(
             parser=_rule,
             metavar="JSON",
-            help="What goes wrong, and when. kind: error, drop, truncate, garbage, empty, html, black_hole, slow, delay; "
-            "region, model, match (of the prompt), status, error_type, message, extra, retry_after, times, probability, "
-            "latency. Repeatable.",
+            help="What goes wrong, and when. kind: error, drop, truncate, garbage, empty, html, black_hole, slow, delay, "
+            "resize, reformat, corrupt; region, model, match (of the prompt), status, error_type, message, extra, "
+            "retry_after, times, probability, latency. Repeatable.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the dice behind faults with a probability.")] = 0,

@@ -40,6 +40,7 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
     return {
         "ordinal": attempt.ordinal,
         "part": attempt.part,
+        "stage": attempt.stage,
         "alias": attempt.alias,
         "deployment": attempt.deployment,
         "region": attempt.region,

@@ -113,6 +113,12 @@ def command(
     negative_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What the picture must not show.")] = None,
     aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help="Shape, such as 16:9.")] = None,
     style: Annotated[str | None, typer.Option(metavar="NAME", help="A style the model knows.")] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="transparent, opaque or auto. Transparent takes an alias with a background_remover."
+        ),
+    ] = None,
     output_format: Annotated[
         str | None,
         typer.Option(metavar="FORMAT", help="png, jpeg or webp. Default: what the name of --output says."),
@@ -152,6 +158,7 @@ def command(
         "negative_prompt": negative_prompt,
         "aspect_ratio": aspect_ratio,
         "style": style,
+        "background": background,
         "output_format": output_format,
         "strict": strict or None,
         "cache": False if no_cache else None,
@@ -212,8 +219,8 @@ def _make(job: Job) -> Made:
 
     files = Files(job.output, job.title)
     params = dict(job.params)
-    if files.format:
-        params.setdefault("output_format", files.format)
+    if files.format and files.format != params.setdefault("output_format", files.format):
+        files.agree(params["output_format"])
     with ExitStack() as stack:
         config, emulator = stack.enter_context(_configuration(job))
         exporter = job.telemetry or config.telemetry.exporter

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from ..providers.errors import InvalidRequest, LascauxError
 from ..providers.types import Image
@@ -65,9 +66,15 @@ class Files:
 
     @property
     def format(self) -> str | None:
-        """The format that the name asks for, if it is not PNG, which every model makes."""
-        wanted = FORMATS.get(self.path.suffix.lower()) if self.given else None
-        return wanted if wanted != "png" else None
+        """The format that the name asks for, if it does."""
+        return FORMATS.get(self.path.suffix.lower()) if self.given else None
+
+    def agree(self, asked: Any) -> None:
+        """Raises InvalidRequest if the format that was ``asked`` for is another than the name's."""
+        word = FORMATS.get(f".{asked}".strip().lower(), self.format)
+        if self.format is not None and word != self.format:
+            near = str(self.path.with_suffix(SUFFIXES[str(word)]))
+            raise _refuse(f"{str(self.path)!r} is the name of a {self.format}, but {word} is asked for", near)
 
     def save(self, result: Result) -> Saved:
         """Write every picture; one that is missing leaves its number out.
@@ -82,7 +89,7 @@ class Files:
         problems: list[str] = []
         for place, image in zip(places, result.images, strict=True):
             try:
-                files.append(_write(image, names[place]))
+                files.append(_write(image, _honest(names[place], image)))
             except OSError as error:
                 files.append(_rescue(image))
                 where = (
@@ -121,6 +128,18 @@ class Files:
             raise _refuse(f"{self.path} can not be written: {folder} is not a folder")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise _refuse(f"{self.path} can not be written: no permission in {folder}")
+
+
+def _honest(path: Path, image: Image) -> Path:
+    """The path, with its suffix changed where it names another format than the picture has, to a name that is free.
+
+    That happens to a picture that could not be converted, which a warning says.
+    """
+    if FORMATS.get(path.suffix.lower(), image.format) == image.format:
+        return path
+    fitting = path.with_suffix(SUFFIXES[image.format])
+    free = (fitting.with_name(f"{fitting.stem}-{number}{fitting.suffix}") for number in range(2, 10_000))
+    return fitting if not os.path.lexists(fitting) else next(name for name in free if not os.path.lexists(name))
 
 
 def _write(image: Image, path: Path) -> Path:

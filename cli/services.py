@@ -18,7 +18,7 @@ from ..providers.types import Task
 from ..router.config import Config
 from .quickstart import NAME
 
-__all__ = ["SHORT", "alias_of", "services", "tasks_of"]
+__all__ = ["SHORT", "alias_of", "services"]
 
 SHORT = {
     "edit": Task.IMAGE_TO_IMAGE,
@@ -34,13 +34,6 @@ _SERVED = frozenset(family.name for family in FAMILIES)
 def alias_of(task: Task) -> str:
     """What the alias for a task is called: ``remove-background``."""
     return str(task).replace("_", "-")
-
-
-def tasks_of(model: Model) -> tuple[Task, ...]:
-    """What can be asked of a model: its tasks, and control_structure where text to image takes a condition image."""
-    words = model.tasks.get(Task.TEXT_TO_IMAGE)
-    conditioned = words is not None and "conditionImage" in words.fields
-    return (*model.tasks, *([Task.CONTROL_STRUCTURE] if conditioned else []))
 
 
 @contextmanager

@@ -44,6 +44,7 @@ _NO_EFFECT = {
 _SILENT = ("aimg_generation", "aimage_edit", "aimage_variation", "drop_params")
 _ROLE = ("AWS_ROLE_NAME", "AWS_SESSION_NAME", "AWS_EXTERNAL_ID", "AWS_WEB_IDENTITY_TOKEN")
 _MOST_RETRIES = 99
+_REMOVER = "bedrock/stability.stable-image-remove-background-v1:0"
 _SECONDS = 600.0
 
 
@@ -60,6 +61,8 @@ class Arguments:
     picture: Mapping[str, Any] = field(repr=False)
     document: Mapping[str, Any] = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
+    background_remover: str | None = None
+    """The name of the last entry of the document, if that is the one that removes backgrounds."""
     warnings: tuple[Warning, ...] = ()
 
     @property
@@ -85,6 +88,8 @@ class Arguments:
         caching = rest.pop("caching", False) is True
         entries = list(_entries(model, rest.pop("fallbacks", ()), _way(rest), env))
         aliases = [entry["model_name"] for entry in entries]
+        remover = _remover(rest.pop("background_remover", None), entries, env)
+        entries += remover
         picture, warnings = _picture(rest)
         return cls(
             prompt=prompt,
@@ -100,6 +105,7 @@ class Arguments:
                 "router_settings": {"num_retries": retries, "fallbacks": [{aliases[0]: aliases[1:]}]},
             },
             environment=_environment(entries, env),
+            background_remover=remover[0]["model_name"] if remover else None,
             warnings=warnings,
         )
 
@@ -149,6 +155,21 @@ def _entries(model: str, fallbacks: Any, way: dict[str, Any], env: Mapping[str, 
         names.add(name)
         more = {key: value for key, value in own.items() if key != "model" and value is not None}
         yield _entry(name, own["model"], {**shared, **more}, env)
+
+
+def _remover(model: Any, entries: list[dict[str, Any]], env: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The entry of the model that removes backgrounds, reached like the first; none without one."""
+    if model is None:
+        return []
+    if not isinstance(model, str) or not model.strip() or "*" in model:
+        message = f"background_remover: must be a model such as {_REMOVER}"
+        raise InvalidRequest(
+            message, parameter="background_remover", allowed=f"a model id of Bedrock such as {_REMOVER}"
+        )
+    way = {name: value for name, value in entries[0]["litellm_params"].items() if name not in (*_OF_MODEL, "model")}
+    made = _entry(f"{model} (background_remover)", model, {}, env)
+    made["litellm_params"] = {**way, "model": made["litellm_params"]["model"]}
+    return [made]
 
 
 def _entry(name: str, model: str, way: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:

@@ -32,16 +32,24 @@ _THEIRS = {"inference_profile": "model_id", "role_arn": "aws_role_name"} | {
 def connect(arguments: Arguments) -> Connection:
     """Build the router for these arguments. No network. Raises InvalidRequest, which says what is wrong with them."""
     found = translate(arguments.document, needed=arguments.alias)
+    last = len(arguments.document["model_list"]) - 1
+
+    def argument(path: Path) -> Path:
+        removes = arguments.background_remover is not None and path[:2] == ("model_list", last)
+        return ("background_remover",) if removes else _argument(path)
+
     if found.problems:
-        _refuse(f"{dotted(_argument(note.path))}: {note.message}" for note in found.problems)
-    origins = {ours: _argument(theirs) for ours, theirs in found.origins.items()}
+        _refuse(f"{dotted(argument(note.path))}: {note.message}" for note in found.problems)
+    if arguments.background_remover:
+        found.data["aliases"][arguments.alias]["background_remover"] = arguments.background_remover
+    origins = {ours: argument(theirs) for ours, theirs in found.origins.items()}
     document = Document(data={**found.data, "cache": {"max_bytes": _CACHE}}, origins=origins)
     try:
         router = Router(Config.from_document(document, env=arguments.environment))
     except ConfigError as error:
         _refuse(error.problems)
     said = [
-        Warning(code="config", parameter=dotted(_argument(note.path)), message=note.message)
+        Warning(code="config", parameter=dotted(argument(note.path)), message=note.message)
         for note in found.warnings
         if note.path[:1] == ("model_list",)  # the rest of the document is not the caller's
     ]
@@ -69,6 +77,7 @@ def _argument(path: Path) -> Path:
 
 def _refuse(problems: Iterable[str]) -> NoReturn:
     lines = [line.partition(": ")[2] if line.startswith("deployments.") else line for line in problems]
+    lines = [line[max(0, line.find("background_remover: no model")) :] for line in lines]
     for ours, theirs in _THEIRS.items():
         lines = [line.replace(f"'{ours}'", f"'{theirs}'") for line in lines]
     parameter = lines[0].partition(":")[0]

@@ -2,7 +2,7 @@
 
 Arguments about the picture take any name that OpenAI, LiteLLM or the model has for them. Arguments about the way are
 LiteLLM's: ``model_id``, ``aws_*``, ``api_key`` (a Bedrock API key), ``api_base``, ``timeout``, ``num_retries``,
-``fallbacks``.
+``fallbacks``. One is our own: ``background_remover``, the model that ``background="transparent"`` is made with.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..router.client import Router
 from ..router.records import Result
 from .arguments import Arguments
 from .connect import connect
+from .masks import with_raw_mask
 from .response import ImageResponse, respond
 from .routers import Routers
-from .tasks import task_for
 
 __all__ = [
     "aimage_edit",
@@ -135,9 +135,9 @@ def image_edit(
 
     ``image`` is bytes, a path, an open file, base64, (file name, bytes) or a list of these: the first is changed, the
     others are references. ``mask`` is transparent where the picture shall change, unless ``mask_mode`` says "white" or
-    "black". ``task`` or ``taskType`` say what to do; otherwise a service for one purpose does that, and with other models
-    what is given tells: a mask means inpaint, ``left`` outpaint, a picture alone image_to_image or a variation.
-    Other parameters are those of `image_generation` and `Router.edit`, Amazon's own objects (``inPaintingParams``) too.
+    "black"; an opaque one in black and white is read as the model itself reads it, with a warning. ``task`` or
+    ``taskType`` say what to do; otherwise what is given tells, and what the model can do: see `Router.edit`. Other
+    parameters are those of `image_generation` and `Router.edit`, Amazon's own objects (``inPaintingParams``) too.
     """
     named = {
         "image": image,
@@ -206,9 +206,7 @@ def _generate(router: Router, asked: Arguments) -> Result:
 
 
 def _edit(router: Router, asked: Arguments) -> Result:
-    picture = {"image": None, **asked.picture}
-    task = task_for(asked.way, picture)
-    return router.edit(asked.alias, asked.prompt, **(picture if task is None else {**picture, "task": task}))
+    return router.edit(asked.alias, asked.prompt, **{"image": None, **asked.picture})
 
 
 def _vary(router: Router, asked: Arguments) -> Result:
@@ -219,7 +217,7 @@ def _ask(
     send: Callable[[Router, Arguments], Result], prompt: str, model: str | None, timeout: Any, params: dict[str, Any]
 ) -> ImageResponse:
     try:
-        return _call(send, Arguments.read(prompt, model, timeout, params, os.environ))
+        return _call(send, with_raw_mask(Arguments.read(prompt, model, timeout, params, os.environ)))
     except LascauxError as error:
         # What code that catches LiteLLM's errors looks at.
         for name, value in {"llm_provider": "bedrock", "model": model}.items():

@@ -13,7 +13,6 @@ from typing import Any
 
 from lascaux import Router
 from lascaux.cli.listing import sizes
-from lascaux.cli.services import tasks_of
 from lascaux.emulator import Emulator
 from lascaux.providers.bedrock.families import FAMILIES
 from lascaux.providers.catalog import Catalog, Model
@@ -21,9 +20,11 @@ from lascaux.providers.catalog.model import Field
 from lascaux.providers.options import OPTIONS
 from lascaux.providers.types import Task
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 HERE = Path(__file__).resolve().parent
 PAGE, SHEET = HERE / "tasks.md", HERE / "tasks.png"
+SHOWS = "Shows"
 _SERVED = {family.name for family in FAMILIES}
 MODELS = [model for model in Catalog.load().models() if model.family in _SERVED]
 
@@ -48,7 +49,44 @@ WORDS = """\
 
 These options have one name for every model; the router writes them as each model spells them. What a model lacks is
 a warning, and with `strict` a refusal. A mask marks what changes: where it is transparent, or with `mask_mode` where
-it is `white` or `black`; it is converted to what the model wants.
+it is `white` or `black`; it is converted to what the model wants, and stretched to the picture, with a warning, where its
+size is another one. A photo whose metadata says how to turn it is turned, with a warning: picture and mask are as one sees
+them.
+
+`task` may be left out. What is given tells (a mask: inpaint, `left`: outpaint, `search_prompt`: search_replace, a picture
+alone: image_to_image); where the alias has no model for that, it is the one task of its models that what is given fits, and
+if there are several, they are named in an error. The alias that was asked decides, for its fallbacks too.
+
+Tasks with neither words nor a seed (`remove_background`, `upscale_fast`) make the same picture every time: with `n` above 1
+it is made, and billed, once, with a warning; `strict` refuses.
+"""
+
+TRANSPARENT = """\
+## Transparent backgrounds
+
+None of these models makes a transparent picture by itself: `background="transparent"` is a warning, and with `strict` a
+refusal. An alias with a `background_remover` has the background of what it made removed by `remove_background`, whatever the
+task: see [reliability](reliability.md#two-stages-a-transparent-background).
+"""
+
+FORMATS = """\
+## File formats
+
+Without `output_format` a picture is handed over byte for byte as the model made it, with the provenance metadata that is in
+it. With `png`, `jpeg` or `webp` the model is asked for that where it has the parameter (see below); otherwise the picture is
+converted after it has come, which loses the metadata of the original and is said in a warning. `output_compression` is the
+quality of a jpeg or webp, from 0 (the smallest file) to 100, as in OpenAI's API; below 100 a jpeg or webp of the model's own
+is compressed again. On a png it has no effect, which is a warning. A conversion without it has quality 95.
+
+- `strict` allows conversions: what is delivered is what was asked for.
+- A background that was removed is transparent, so `jpeg` is refused for it before anything is sent (`png` and `webp` hold
+  it). Other pictures with transparent parts get white ones in a jpeg, with a warning.
+- A picture that can not be converted has been paid for: it is delivered as it came, with a warning.
+- The cache keeps what the model made. Other formats of the same picture cost nothing.
+
+What comes back is read, not believed: `format`, `width` and `height` are those of the file. Where the model promised another
+size or shape, or another format, there is a warning (`unexpected_size`, `unexpected_format`), also when strict, and never an
+error.
 """
 
 FIELDS = """\
@@ -71,20 +109,23 @@ ASKS: Mapping[Task, Mapping[str, Any]] = {
     Task.VIRTUAL_TRY_ON: {"garment_class": "UPPER_BODY", "references": True},
     Task.STYLE_TRANSFER: {"references": True},
 }
-CELL, CAPTION, GAP, LABEL, COLUMNS = 132, 16, 8, 150, 7
+CELL, TITLE, CAPTION, GAP, COLUMNS = 132, 20, 16, 8, 8
+Row = tuple[str, list[tuple[str, Image.Image]]]
+"""A task's name, and the captions and pictures of those who do it."""
 
 
 def page() -> str:
     """The whole of ``tasks.md``."""
     words = [f"| `{name}` | {meaning} |" for name, meaning in OPTIONS.items()]
-    parts = [HEAD, _matrix(), WORDS, "\n".join(["| option | meaning |", "|---|---|", *words, ""]), FIELDS]
+    options = "\n".join(["| option | meaning |", "|---|---|", *words, ""])
+    parts = [HEAD, _matrix(), WORDS, options, FORMATS, TRANSPARENT, FIELDS]
     return "\n".join([*parts, *(_section(model) for model in MODELS)])
 
 
 def _matrix() -> str:
     rows = ["## Who does what", "", "| task | models |", "|---|---|"]
     for task in Task:
-        able = [f"`{model.id}`" for model in MODELS if task in tasks_of(model)]
+        able = [f"`{model.id}`" for model in MODELS if task in model.able]
         rows.append(f"| `{task}` | {', '.join(able)} |")
     return "\n".join([*rows, ""])
 
@@ -142,12 +183,12 @@ def sheet() -> Image.Image:
     """The contact sheet: a row for each task, in it a picture by each model that has it."""
     with Emulator() as emulator:
         source, mask, style = _inputs()
-        rows = [("what is given", [("image", source), ("mask", mask), ("reference", style)])]
+        rows: list[Row] = [("what is given", [("image", source), ("mask", mask), ("reference", style)])]
         for task in Task:
             asks = dict(ASKS.get(task, {}))
             asks |= {"mask": mask, "mask_mode": "white"} if "mask" in asks else {}
             asks |= {"references": [style]} if "references" in asks else {}
-            able = [model for model in MODELS if task in tasks_of(model)]
+            able = [model for model in MODELS if task in model.able]
             rows.append((str(task), [(_short(each), _run(each, task, source, asks, emulator)) for each in able]))
     return _laid_out(rows)
 
@@ -188,27 +229,43 @@ def _inputs() -> tuple[Image.Image, Image.Image, Image.Image]:
     return source, mask, style
 
 
-def _laid_out(rows: list[tuple[str, list[tuple[str, Image.Image]]]]) -> Image.Image:
+def _laid_out(rows: list[Row]) -> Image.Image:
+    """Long rows are broken; short ones stand side by side, as many as fit."""
     font, bold = ImageFont.load_default(10), ImageFont.load_default(14)
-    lines = [
-        (name if not at else "", cells[at : at + COLUMNS])
-        for name, cells in rows
-        for at in range(0, len(cells), COLUMNS)
-    ]
-    step = CELL + CAPTION + GAP
-    whole = Image.new("RGB", (LABEL + COLUMNS * (CELL + GAP) + GAP, GAP + len(lines) * step), "white")
+    lines = _lines(rows)
+    step = TITLE + CELL + CAPTION + GAP
+    whole = Image.new("RGB", (GAP + COLUMNS * (CELL + GAP), GAP + len(lines) * step), "white")
     pen = ImageDraw.Draw(whole)
-    for number, (name, cells) in enumerate(lines):
+    for number, line in enumerate(lines):
         top = GAP + number * step
-        pen.text((GAP, top + CELL // 2), name.replace("_", " "), "black", font=bold, anchor="lm")
-        for column, (caption, picture) in enumerate(cells):
-            left = LABEL + column * (CELL + GAP)
+        for column, (title, caption, picture) in enumerate(line):
+            left = GAP + column * (CELL + GAP)
+            pen.text((left, top), title, "black", font=bold)
             small = picture.convert("RGBA")
             small.thumbnail((CELL, CELL))
-            whole.paste(_chequered(small.size), (left, top))
-            whole.paste(small, (left, top), small)
-            pen.text((left, top + CELL + 2), caption, "#555555", font=font)
+            whole.paste(_chequered(small.size), (left, top + TITLE))
+            whole.paste(small, (left, top + TITLE), small)
+            pen.text((left, top + TITLE + CELL + 2), caption, "#555555", font=font)
     return whole.quantize(256, dither=Image.Dither.NONE)
+
+
+def _lines(rows: list[Row]) -> list[list[tuple[str, str, Image.Image]]]:
+    """(title, caption, picture) of each place of each line; the first place of a task has its name."""
+    lines: list[list[tuple[str, str, Image.Image]]] = [[]]
+    for name, cells in rows:
+        if len(lines[-1]) + len(cells) > COLUMNS and lines[-1]:
+            lines.append([])
+        for at, (caption, picture) in enumerate(cells):
+            if len(lines[-1]) == COLUMNS:
+                lines.append([])
+            lines[-1].append((name.replace("_", " ") if not at else "", caption, picture))
+    return lines
+
+
+def shown() -> str:
+    """Everything that the sheet shows, in words: kept in its file, so that a stale one can be told."""
+    able = [f"{task}: {' '.join(model.id for model in MODELS if task in model.able)}" for task in Task]
+    return "\n".join(able)
 
 
 def _chequered(size: tuple[int, int]) -> Image.Image:
@@ -225,7 +282,12 @@ def _chequered(size: tuple[int, int]) -> Image.Image:
 def _short(model: Model) -> str:
     """An id that fits under a small picture."""
     name = model.id.partition(".")[2]
-    for long, short in (("stable-image-", ""), ("stable-diffusion-", "sd"), ("titan-image-generator", "titan")):
+    for long, short in (
+        ("stable-image-", ""),
+        ("stable-diffusion-", "sd"),
+        ("stable-", ""),
+        ("titan-image-generator", "titan"),
+    ):
         name = name.replace(long, short)
     return name
 
@@ -234,7 +296,9 @@ def main() -> None:
     """Write both files, or only the page."""
     PAGE.write_text(page(), encoding="utf-8")
     if "--page" not in sys.argv:
-        sheet().save(SHEET, optimize=True)
+        facts = PngInfo()
+        facts.add_text(SHOWS, shown())
+        sheet().save(SHEET, optimize=True, pnginfo=facts)
 
 
 if __name__ == "__main__":

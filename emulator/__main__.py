@@ -29,8 +29,9 @@ words that set the content filters off, in a prompt or in the text metadata of a
   [inference-error]   the model fails: inside an HTTP 200 (Stability, SDXL), or 500
 
 faults
-  A rule is a JSON object: kind (error, drop, truncate, garbage, empty, html, black_hole, slow, delay), region, model,
-  match (part of the prompt), status, error_type, message, extra, retry_after, times, probability, latency (seconds).
+  A rule is a JSON object: kind (error, drop, truncate, garbage, empty, html, black_hole, slow, delay, resize, reformat,
+  corrupt), region, model, match (part of the prompt), status, error_type, message, extra, retry_after, times,
+  probability, latency (seconds). Resize takes extra {{"width": ..., "height": ...}}, reformat {{"format": ...}}.
 
 lifecycle
   By default every model ever offered answers, because people develop against old ones. With --lifecycle enforce

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import orjson
 
 from . import control
+from .alterations import altered
 from .answers import Paint, answer
 from .callers import Caller, Callers
 from .errors import DEFAULT_MESSAGES, BedrockError, rejected
@@ -141,12 +142,12 @@ class Bedrock:
             return early
         self.faults.throttle(where.region, base)
         _check_headers(request)
-        answer_body, call.images = self._draw(request, where)
+        answer_body, call.images = self._draw(request, where, call.rule)
         latency = max(1, round((time.perf_counter() - begun) * 1000))
         call.headers.append(("X-Amzn-Bedrock-Invocation-Latency", str(latency)))
         return Answer(body=answer_body)
 
-    def _draw(self, request: Request, where: Destination) -> tuple[bytes, int]:
+    def _draw(self, request: Request, where: Destination, rule: Rule | None) -> tuple[bytes, int]:
         if where.model is not None:
             self._check_life(where, where.model.status(self.today()))
         body = parse(request.body)
@@ -157,7 +158,7 @@ class Bedrock:
         job = check(model, body)
         with self._lock:
             rng = random.Random(self.rng.getrandbits(64))
-        drawn = answer(job, self.paint, rng)
+        drawn = answer(job, altered(self.paint, rule), rng)
         return drawn.body, drawn.images
 
     def _check_life(self, where: Destination, status: str) -> None:

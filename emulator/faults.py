@@ -17,7 +17,22 @@ from .errors import DEFAULT_MESSAGES, STATUS_TYPES, BedrockError
 
 __all__ = ["Faults", "Kind", "Rule", "parse_quota"]
 
-Kind = Literal["error", "drop", "truncate", "garbage", "empty", "html", "black_hole", "slow", "delay"]
+Kind = Literal[
+    "error",
+    "drop",
+    "truncate",
+    "garbage",
+    "empty",
+    "html",
+    "black_hole",
+    "slow",
+    "delay",
+    "resize",
+    "reformat",
+    "corrupt",
+]
+_FORMATS = ("png", "jpeg", "webp")
+_LONGEST_SIDE = 8192
 _MINUTE = 60.0
 _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("kind", "region", "model", "match", "error_type", "message"), (str,)),
@@ -46,6 +61,9 @@ class Rule:
         garbage: 200 with a body that is not JSON. empty: 200 with no body at all.
         slow: the right answer, its body trickling in over ``latency`` seconds.
         delay: the right answer after ``latency`` seconds.
+        resize: pictures of ``extra`` {"width": ..., "height": ...} pixels; a side that is not told is halved.
+        reformat: pictures in the format of ``extra`` {"format": ...}; jpeg when it is not told.
+        corrupt: pictures that begin and end well, with noise in between.
     With every kind but ``slow``, ``latency`` is waited before anything is sent.
     """
 
@@ -71,6 +89,13 @@ class Rule:
             raise ValueError("latency and retry_after are seconds, 0 or more")
         if self.times is not None and self.times < 1:
             raise ValueError(f"times: {self.times} is not 1 or more")
+        if self.kind == "resize":
+            for side in ("width", "height"):
+                value = self.extra.get(side, 1)
+                if type(value) is not int or not 1 <= value <= _LONGEST_SIDE:
+                    raise ValueError(f"extra: {side} {value!r} is not a whole number from 1 to {_LONGEST_SIDE}")
+        if self.kind == "reformat" and self.extra.get("format", "jpeg") not in _FORMATS:
+            raise ValueError(f"extra: format {self.extra['format']!r} is not one of {', '.join(_FORMATS)}")
 
     @classmethod
     def from_json(cls, text: str) -> Self:

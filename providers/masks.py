@@ -12,12 +12,16 @@ from .errors import InvalidRequest
 from .pictures import encode_png, open_picture
 from .types import Picture, Warning
 
-__all__ = ["MODES", "adapted_mask", "flatten", "mask_for"]
+__all__ = ["MODES", "adapted_mask", "flatten", "mask_for", "two_toned"]
 
 MODES = ("alpha", "white", "black")
 """What may mark the area to change: transparency or a colour."""
 
 _HALF = 128
+_NEAR = 16
+"""Grey levels from black or white that a compressed picture of these two may have."""
+_EDGES = 0.05
+"""The share of a picture in black and white that may lie between them, on soft edges."""
 
 
 def mask_for(
@@ -33,8 +37,8 @@ def adapted_mask(
     """The mask as an opaque 8-bit RGB PNG in which ``change`` (``black`` or ``white``) marks what shall change.
 
     ``mode`` says how ``mask`` marks it. Grey, or half transparency, changes in part; with ``binary`` every pixel goes to
-    the nearer end, half to what is changed. With ``resize`` it is stretched to the size of ``image``, without blending;
-    with a warning; else, or without an image, it keeps its own.
+    the nearer end, half to what is changed. A mask of another size than ``image`` is stretched to it, which is a warning:
+    here with ``resize``, without blending; else by the model, and it keeps its own. The work is done once per picture.
 
     Raises InvalidRequest when the mask marks nothing: ``mode`` is ``alpha`` and it has no transparency, or the colour is
     nowhere in it.
@@ -43,6 +47,15 @@ def adapted_mask(
         parameter, words = ("mask_mode", MODES) if mode not in MODES else ("change", MODES[1:])
         allowed = ", ".join(words)
         raise InvalidRequest(f"{parameter} must be one of {allowed}", parameter=parameter, allowed=allowed)
+    size = (image.width, image.height) if image is not None else None
+    return mask.once(
+        ("mask", size, mode, change, resize, binary), lambda: _made(mask, size, mode, change, resize, binary)
+    )
+
+
+def _made(
+    mask: Picture, size: tuple[int, int] | None, mode: str, change: str, resize: bool, binary: bool
+) -> tuple[Picture, tuple[Warning, ...]]:
     levels = _levels(mask, mode)
     if binary:
         levels = levels.point(lambda level: 255 if level >= _HALF else 0)
@@ -53,16 +66,29 @@ def adapted_mask(
             message, parameter="mask", allowed=f"a mask that is {marked} where the picture shall change"
         )
     warnings: tuple[Warning, ...] = ()
-    if resize and image is not None and levels.size != (image.width, image.height):
-        from PIL.Image import Resampling
-
-        before, after = f"{mask.width}x{mask.height}", f"{image.width}x{image.height}"
-        message = f"it had {before} pixels and was stretched to the image's {after}"
+    if size is not None and levels.size != size:
+        before, after = f"{mask.width}x{mask.height}", f"{size[0]}x{size[1]}"
+        message = f"it has {before} pixels and is stretched to the image's {after}"
         warnings = (Warning(code="adapted", parameter="mask", message=message),)
-        levels = levels.resize((image.width, image.height), Resampling.NEAREST)
+        if resize:
+            from PIL.Image import Resampling
+
+            levels = levels.resize(size, Resampling.NEAREST)
     if change == "black":
         levels = levels.point(lambda level: 255 - level)
     return encode_png(levels.convert("RGB")), warnings
+
+
+def two_toned(mask: Picture) -> bool:
+    """Is this an opaque picture in black and white, so that transparency can not be what marks anything in it?
+
+    Raises InvalidRequest when its pixels are damaged.
+    """
+    image = open_picture(mask, name="mask")
+    if mask.alpha and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        return False
+    counts = image.convert("L").histogram()
+    return bool(sum(counts[_NEAR:-_NEAR]) <= _EDGES * image.width * image.height)
 
 
 def flatten(picture: Picture, *, name: str = "image") -> Picture:
@@ -73,6 +99,10 @@ def flatten(picture: Picture, *, name: str = "image") -> Picture:
     """
     if not picture.alpha and picture.format != "webp":
         return picture
+    return picture.once("flat", lambda: _flattened(picture, name))
+
+
+def _flattened(picture: Picture, name: str) -> Picture:
     from PIL import Image as Pillow
 
     image = open_picture(picture, name=name)

@@ -7,7 +7,7 @@ model: whether one model can do it is its family's decision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import log
 from typing import Any
 
@@ -38,17 +38,24 @@ _SHAPE_TOLERANCE = 0.1
 
 
 def build_request(
-    prompt: str, sources: Sources | None = None, /, *, strict: bool = False, **params: Any
+    prompt: str,
+    sources: Sources | None = None,
+    offered: Collection[Task] = (),
+    /,
+    *,
+    strict: bool = False,
+    **params: Any,
 ) -> ImageRequest:
     """Turn a prompt and any known parameter names into one request for any model.
 
     None always means "not given". With ``strict`` nothing is adapted or ignored: what would be a warning is refused.
     ``sources`` says where pictures may be read from: files, but not URLs, unless told otherwise. An empty prompt is left
-    to the models, except for text_to_image. Without ``task`` it follows from what is given: see `infer_task`.
+    to the models, except for text_to_image. Without ``task`` it follows from what is given and from the tasks that are
+    ``offered``: see `infer_task`.
 
     Raises InvalidRequest for unknown names, bad values, and one thing given twice with different values.
     """
-    reading = _Reading(prompt, flag("strict", strict), sources or Sources())
+    reading = _Reading(prompt, flag("strict", strict), sources or Sources(), offered)
     for written, name, value in _pairs(params):
         reading.take(written, name, value)
     return reading.request()
@@ -74,7 +81,8 @@ def _must_agree(field: str, first: tuple[str, Any], second: tuple[str, Any]) -> 
 class _Reading:
     """What has been read so far of one request."""
 
-    def __init__(self, prompt: Any, strict: bool, sources: Sources) -> None:
+    def __init__(self, prompt: Any, strict: bool, sources: Sources, offered: Collection[Task] = ()) -> None:
+        self.offered = offered
         empty = prompt is None or (isinstance(prompt, str) and not prompt.strip())
         self.given_prompt = prompt
         self.prompt: str = "" if empty else _PROMPT("prompt", prompt)
@@ -209,7 +217,7 @@ class _Reading:
         """The task that was named, or that what is given speaks of."""
         given = {*self.fields, *self.pictures.names, *self.pictures.slots()}
         named = self.fields.get("task")
-        found: Task = named[1] if named else infer_task(given)
+        found: Task = named[1] if named else infer_task(given, self.offered)
         if found is Task.TEXT_TO_IMAGE and given & {"condition_image", "conditionImage"}:
             found = Task.CONTROL_STRUCTURE  # Amazon calls both TEXT_IMAGE
         if named or found is not Task.TEXT_TO_IMAGE:

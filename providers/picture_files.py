@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from .picture_exif import orientation
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "Features", "inspect_file", "kind_of"]
 
@@ -39,7 +41,11 @@ _BRANDS = {b"heic": "a HEIC", b"heix": "a HEIC", b"hevc": "a HEIC", b"mif1": "a 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """What a file says of itself. ``depth`` is bits per channel, ``cmyk`` tells of four inks instead of light."""
+    """What a file says of itself. ``depth`` is bits per channel, ``cmyk`` tells of four inks instead of light.
+
+    ``width`` and ``height`` are those of the pixels as they are stored; ``orientation`` (1 to 8, see `orientation`) tells
+    how they are turned for the viewer.
+    """
 
     format: str
     width: int
@@ -47,6 +53,7 @@ class Features:
     alpha: bool = False
     depth: int = 8
     cmyk: bool = False
+    orientation: int = 1
 
 
 def kind_of(data: bytes) -> str | None:
@@ -116,7 +123,7 @@ def _png(data: bytes) -> Features:
     if depth not in _DEPTHS.get(colour, ()):
         raise ValueError(f"a broken PNG (colour type {colour} with {depth} bits)")
     seen: set[bytes] = set()
-    offset = 8
+    offset, turned = 8, 1
     for _ in range(_MOST_CHUNKS):
         length, kind = _number(data, offset, 4), data[offset + 4 : offset + 8]
         end = offset + 8 + length
@@ -124,6 +131,8 @@ def _png(data: bytes) -> Features:
             raise ValueError("a damaged PNG (a checksum is wrong)")
         if kind == b"acTL":
             raise ValueError("an animated PNG; give one still picture")
+        if kind == b"eXIf":
+            turned = orientation(data[offset + 8 : end])
         seen.add(kind)
         offset = end + 4
         if kind == b"IEND":
@@ -131,16 +140,13 @@ def _png(data: bytes) -> Features:
     if not {b"IDAT", b"IEND"} <= seen or (colour == 3 and b"PLTE" not in seen):
         raise ValueError("a PNG without its pixels, palette or end")
     alpha = colour in (4, 6) or b"tRNS" in seen
-    return Features(format="png", width=width, height=height, alpha=alpha, depth=depth)
+    return Features(format="png", width=width, height=height, alpha=alpha, depth=depth, orientation=turned)
 
 
 def _jpeg(data: bytes) -> Features:
-    offset, frame, scanned = 2, None, False
+    offset, frame, scanned, turned = 2, None, False, 1
     for _ in range(_MOST_SEGMENTS):
-        while _number(data, offset, 1) == 0xFF and _number(data, offset + 1, 1) == 0xFF:
-            offset += 1
-            if data[offset : offset + 64] == b"\xff" * 64:
-                raise ValueError("a damaged JPEG (nothing but filling)")
+        offset = _filled(data, offset)
         mark, kind = _number(data, offset, 1), _number(data, offset + 1, 1)
         if mark != 0xFF:
             raise ValueError("a damaged JPEG (a part does not begin where the last one ends)")
@@ -154,6 +160,8 @@ def _jpeg(data: bytes) -> Features:
             raise ValueError("a damaged JPEG (a part without length)")
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
             frame = _frame(data, offset, kind)
+        elif kind == 0xE1 and data[offset + 4 : offset + 8] == b"Exif":
+            turned = orientation(data[offset + 4 : offset + 2 + length])
         offset += 2 + length
         if kind == 0xDA:
             scanned = True
@@ -165,7 +173,16 @@ def _jpeg(data: bytes) -> Features:
         raise ValueError("a JPEG of too many parts")
     if frame is None or not scanned:
         raise ValueError("a JPEG without size or pixels")
-    return frame
+    return replace(frame, orientation=turned)
+
+
+def _filled(data: bytes, offset: int) -> int:
+    """Where the filling before a mark ends."""
+    while _number(data, offset, 1) == 0xFF and _number(data, offset + 1, 1) == 0xFF:
+        offset += 1
+        if data[offset : offset + 64] == b"\xff" * 64:
+            raise ValueError("a damaged JPEG (nothing but filling)")
+    return offset
 
 
 def _frame(data: bytes, offset: int, kind: int) -> Features:
@@ -185,7 +202,7 @@ def _webp(data: bytes) -> Features:
         raise IndexError
     canvas: tuple[int, int] | None = None
     frame: tuple[int, int] | None = None
-    alpha, offset = False, 12
+    alpha, offset, turned = False, 12, 1
     for _ in range(_MOST_CHUNKS):
         if offset >= end:
             break
@@ -199,6 +216,8 @@ def _webp(data: bytes) -> Features:
             alpha = alpha or bool(flags & 0x10)
         elif kind in (b"ANIM", b"ANMF"):
             raise ValueError("an animated WebP; give one still picture")
+        elif kind == b"EXIF":
+            turned = orientation(data[body : body + length])
         elif kind in (b"VP8 ", b"VP8L") and frame is None:
             *frame_size, has_alpha = _bitstream(kind, data, body)
             frame, alpha = (frame_size[0], frame_size[1]), alpha or bool(has_alpha)
@@ -207,7 +226,7 @@ def _webp(data: bytes) -> Features:
         raise ValueError("a WebP without pixels")
     if canvas not in (None, frame):
         raise ValueError("a damaged WebP (it tells two sizes)")
-    return Features(format="webp", width=frame[0], height=frame[1], alpha=alpha)
+    return Features(format="webp", width=frame[0], height=frame[1], alpha=alpha, orientation=turned)
 
 
 def _bitstream(kind: bytes, data: bytes, body: int) -> tuple[int, int, int]:

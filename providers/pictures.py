@@ -31,6 +31,8 @@ ALLOWED = (
     "a PNG, JPEG or WebP picture as bytes, path, file object, base64, data URL, Pillow image, (name, bytes) or picture"
 )
 _LONGEST_PATH = 4096
+_QUALITY = 95
+"""Of a JPEG that had to be turned: Pillow's documentation advises against more."""
 _LONGEST_TEXT = MAX_BYTES // 3 * 4 + 1_000_000
 """Letters, line ends among them."""
 
@@ -62,7 +64,9 @@ def adapted_picture(
     Taken are bytes, bytearray, memoryview, a path, an open file, base64, a data URL, a Pillow image, (file name, bytes[,
     type]) and {b64_json | image_url | url: ...} as OpenAI's clients write them, an `Image` and a `Picture`; with
     ``sources.urls`` an https URL. The format is read from the bytes. The file is walked to its end, not decoded, unless it
-    has 16 bits per channel or CMYK colours: no model takes these, so it becomes an 8-bit RGB PNG, with a warning.
+    has 16 bits per channel or CMYK colours, which no model takes: it becomes an 8-bit RGB PNG, with a warning. So is one
+    that says how it is to be turned (Exif): nobody documents that models do it, so it is turned here, and a mask fits what
+    one sees. A JPEG stays one. A Pillow image is taken as its pixels are.
 
     Raises InvalidRequest that names ``name``: not a picture, cut short, animated, too large, without size.
     """
@@ -74,7 +78,7 @@ def adapted_picture(
     except ValueError as error:
         message = f"{name} is {error}" if not str(error).startswith("not") else f"{name}: {error}"
         raise InvalidRequest(message, parameter=name, allowed=ALLOWED) from None
-    if found.depth == 16 or found.cmyk:
+    if found.depth == 16 or found.cmyk or found.orientation != 1:
         return _plain(data, found, name)
     text = text if text is not None else pybase64.b64encode(data).decode()
     return _fitting(text, name, found), ()
@@ -110,8 +114,15 @@ def _decoded(data: bytes, name: str) -> Any:
 
 
 def _plain(data: bytes, found: Features, name: str) -> tuple[Picture, tuple[Warning, ...]]:
-    """The same picture with 8 bits of red, green and blue, and alpha if it had that."""
-    image = _decoded(data, name)
+    """The same picture upright, with 8 bits of red, green and blue, and alpha if it had that."""
+    image = _turned(_decoded(data, name), found.orientation)
+    if found.depth != 16 and not found.cmyk:
+        text, format = _encoded(image, found)
+        message = (
+            f"its metadata (Exif orientation {found.orientation}) says how to turn it; it was turned, as one sees it"
+        )
+        made = Features(format=format, width=image.width, height=image.height, alpha=found.alpha)
+        return _fitting(text, name, made), (Warning(code="adapted", parameter=name, message=message),)
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
         image = image.convert("I").point(lambda level: level / 257).convert("L")
     mode = "RGBA" if found.alpha else "RGB"
@@ -120,10 +131,42 @@ def _plain(data: bytes, found: Features, name: str) -> tuple[Picture, tuple[Warn
     picture = encode_png(image)
     was = "CMYK colours" if found.cmyk else "16 bits per channel"
     warning = Warning(
-        code="adapted", parameter=name, message=f"it had {was}, which no model takes; it became an 8-bit PNG"
+        code="adapted",
+        parameter=name,
+        message=f"it had {was}, which no model takes; it became an 8-bit PNG"
+        + (", turned as one sees it" if found.orientation != 1 else ""),
     )
-    made = Features(format="png", width=found.width, height=found.height, alpha=found.alpha)
+    made = Features(format="png", width=image.width, height=image.height, alpha=found.alpha)
     return _fitting(picture.b64, name, made), (warning,)
+
+
+def _turned(image: Any, orientation: int) -> Any:
+    """The pixels as Exif's orientation says that they are looked at."""
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _encoded(image: Any, found: Features) -> tuple[str, str]:
+    """The turned picture as base64, and its format: a JPEG as a fine JPEG, for as a PNG a photo would be huge; else PNG."""
+    profile = {"icc_profile": image.info["icc_profile"]} if image.info.get("icc_profile") else {}
+    if found.format == "jpeg":
+        file = io.BytesIO()
+        image.save(file, "jpeg", quality=_QUALITY, subsampling=0, **profile)
+        return pybase64.b64encode(file.getvalue()).decode(), "jpeg"
+    if image.mode not in ("RGB", "RGBA", "L", "LA"):
+        image = image.convert("RGBA" if found.alpha else "RGB")
+    image.info = profile
+    return encode_png(image).b64, "png"
 
 
 def _fitting(text: str, name: str, found: Features) -> Picture:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pybase64
 
@@ -15,6 +15,7 @@ from .images import PictureHeader, read_header
 __all__ = [
     "Call",
     "Credentials",
+    "Delivery",
     "Image",
     "ImageRequest",
     "ImageResult",
@@ -25,6 +26,9 @@ __all__ = [
     "Task",
     "Warning",
 ]
+
+
+T = TypeVar("T")
 
 
 class Task(StrEnum):
@@ -55,7 +59,7 @@ class Warning:
     """A parameter that was adapted or ignored, or a fact about the answer that the caller should know.
 
     ``code`` is one of ``adapted``, ``ignored``, ``retired``, ``price_unknown``, ``price_expired``, ``may_be_billed``,
-    ``filtered``, ``config``.
+    ``filtered``, ``unexpected_size``, ``unexpected_format``, ``config``.
     """
 
     code: str
@@ -79,11 +83,21 @@ class Picture:
     width: int
     height: int
     alpha: bool = False
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def bytes(self) -> bytes:
         """The picture's file content."""
         return pybase64.b64decode(self.b64, validate=True)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` makes of this picture, made the first time and kept as long as the picture.
+
+        Each part and each fallback of a request needs the same masks and opaque copies, and their pixels cost time.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,12 +220,28 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The file in which pictures are handed over, whatever file the model makes.
+
+    ``format`` is ``png``, ``jpeg`` or ``webp``, None for the model's own. ``quality`` of a jpeg or webp runs from 0 (the
+    smallest file) to 100, as OpenAI's ``output_compression``; None leaves it open.
+    """
+
+    format: str | None = None
+    quality: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One upstream call, ready to be sent: a pure function of request and model facts.
 
     ``width``, ``height``, ``quality`` and ``steps`` are what pricing needs; None where the model has no such thing.
     ``seed`` is what was sent, ``effective_seed`` what the model will use (a fixed default when none was sent), None when
     the model draws one. ``reproducible`` calls may be cached.
+
+    ``format`` and ``ratio`` are what the pictures must come back as, None where the model does not promise it; so are
+    ``width`` and ``height``. ``delivery`` is what is done with them afterwards, None to hand over the bytes as they come;
+    it is no part of what is cached.
     """
 
     model: str
@@ -227,6 +257,9 @@ class Call:
     height: int | None = None
     quality: str | None = None
     steps: int | None = None
+    format: str | None = None
+    ratio: str | None = None
+    delivery: Delivery | None = None
     warnings: tuple[Warning, ...] = ()
 
 
@@ -243,7 +276,8 @@ class Missing:
 class Image:
     """One picture, kept as the base64 text it came as and decoded when asked for.
 
-    The bytes are exactly the provider's: they carry its provenance metadata. ``format`` is ``png``, ``jpeg`` or ``webp``
+    The bytes are exactly the provider's, which carry its provenance metadata, unless a conversion was asked for that the
+    provider does not do. ``format`` is ``png``, ``jpeg`` or ``webp``
     and, like ``width`` and ``height`` (pixels), read from the bytes, not from what was promised. ``seed`` is None when
     the provider drew one and did not say which.
     """

@@ -12,11 +12,12 @@ from typing import Any, Self
 
 from ..providers.errors import AttemptTimeout, LascauxError
 from ..providers.param_pictures import PICTURE_NAMES
+from .assembly import converted, is_pending
 from .cache import Flight
 from .client import Client, in_context
 from .config import Config
 from .edits import edit_params, variation_params
-from .effects import Flow, Gather, Join, Send, Served, Wait
+from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
 from .line import Ticket
 from .records import Result
 from .runtime import Run
@@ -62,8 +63,8 @@ class AsyncRouter(Client):
         return await self._request(alias, prompt, params)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
-        run = await self._begin_aside(alias, prompt, params)
-        task = asyncio.ensure_future(self._perform_all(run))
+        run, effect = await self._begin_aside(alias, prompt, params)
+        task = asyncio.ensure_future(self._perform_all(run, effect))
         self._requests.add(task)
         task.add_done_callback(self._forget)
         try:
@@ -79,28 +80,44 @@ class AsyncRouter(Client):
         if not task.cancelled():
             task.exception()  # looked at, so that nobody complains about a failure that no caller is left for
 
-    async def _perform_all(self, run: Run) -> Result:
+    async def _perform_all(self, run: Run, effect: Effect | None) -> Result:
         try:
-            return run.finish(await self._drive(run, run.flow))
+            served = await self._drive(run, run.flow, effect)
+            if is_pending(served):
+                # Not in the threads for calls: these are many, and each conversion holds a decoded picture.
+                served = await asyncio.to_thread(converted, served)
+            return run.finish(served)
         except BaseException as error:
             run.fail(error)
             raise
 
-    async def _begin_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Run:
-        """Read the request: in a thread where there may be pictures, for these are large, or on a disk."""
+    async def _begin_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> tuple[Run, Effect | None]:
+        """Read the request; in a thread where there may be pictures, for these are large, or on a disk.
+
+        There it is planned as well, up to the first effect: masks and copies for the models are made of the pictures. The
+        time in the thread's queue counts.
+        """
         if not any(name in PICTURE_NAMES or isinstance(value, Mapping) for name, value in params.items()):
-            return self._begin(alias, prompt, params)
-        loop = asyncio.get_running_loop()
-        begun = loop.run_in_executor(self._pool, in_context(self._begin), alias, prompt, params)
+            return self._begin(alias, prompt, params), None
+        loop, started = asyncio.get_running_loop(), self._runtime.context.clock()
+        begun = loop.run_in_executor(self._pool, in_context(self._plan), alias, prompt, params, started)
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError as error:
             begun.add_done_callback(partial(_abandon, error))
             raise
 
-    async def _drive(self, run: Run, flow: Flow) -> Served:
+    def _plan(self, alias: str, prompt: str, params: dict[str, Any], started: float) -> tuple[Run, Effect]:
+        run = self._begin(alias, prompt, params, started)
         try:
-            effect = next(flow)
+            return run, next(run.flow)
+        except BaseException as error:
+            run.fail(error)
+            raise
+
+    async def _drive(self, run: Run, flow: Flow, effect: Effect | None = None) -> Served:
+        try:
+            effect = effect or next(flow)
             while True:
                 try:
                     outcome = await self._perform(run, effect)
@@ -162,10 +179,12 @@ class AsyncRouter(Client):
         await self.aclose()
 
 
-def _abandon(error: BaseException, begun: asyncio.Future[Run]) -> None:
-    """End the request that nobody waits for any more."""
+def _abandon(error: BaseException, begun: asyncio.Future[tuple[Run, Effect]]) -> None:
+    """End the request that nobody waits for any more, and give back the place it may have taken."""
     if not begun.cancelled() and begun.exception() is None:
-        begun.result().fail(error)
+        run, _ = begun.result()
+        run.flow.close()
+        run.fail(error)
 
 
 async def _woken(ticket: Ticket, seconds: float) -> None:

@@ -118,7 +118,9 @@ class _Part:
                 ours = candidate.calls[0]
                 if len(candidate.calls) == 1 and ours.model == theirs.model and ours.body == theirs.body:
                     return replace(entry, call=ours)
-        return entry
+        # Their fallback was asked in other words than ours would have been; the file format is ours all the same.
+        mine = next((c.calls[0].delivery for step in self.steps for c in step.candidates), None)
+        return replace(entry, call=replace(theirs, delivery=mine))
 
     def lead(self, flight: Flight[Served], keys: tuple[str, ...]) -> Flow:
         """Make the call that others wait for. The cache is asked again: the last flight may just have ended."""
@@ -309,7 +311,9 @@ class _Part:
             failed = [place for place in places if place.name in self.tried]
             if failed and self.turn.again is None:
                 paced = isinstance(self.last_error, Throttled)  # its quota says when to come again
-                self.turn.again = now + (0.0 if paced else self._backoff(places[failed[0]].alias))
+                policy = places[failed[0]].alias.retry
+                self.turn.again = now + (0.0 if paced else backoff(policy, self.waits, self.context.rng))
+                self.waits += 1
             fresh = tuple(place for place in places if place.name not in self.tried)
             newcomer = self.turn.order is None
             wait = self.turn.stand(fresh, failed, now)
@@ -317,10 +321,6 @@ class _Part:
                 return wait
             reason = "the next place is free too late" if wait is not None else ""
             raise self._nobody_left(now, reason, wait if newcomer else None)
-
-    def _backoff(self, alias: Alias) -> float:
-        self.waits += 1
-        return backoff(alias.retry, self.waits - 1, self.context.rng)
 
     def _settle(self, permit: Permit, error: LascauxError | None, *, abandoned: bool = False) -> None:
         deployment = permit.candidate.deployment

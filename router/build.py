@@ -19,7 +19,7 @@ from ..providers.bedrock.credentials import find_region
 from ..providers.bedrock.ids import Kind, ModelRef
 from ..providers.catalog import Catalog, Model
 from ..providers.errors import LascauxError
-from ..providers.types import Target, Warning
+from ..providers.types import Target, Task, Warning
 from .cache import Cache, MemoryCache, NoCache
 from .config import AliasConfig, Config, DeploymentConfig
 from .context import Context
@@ -91,11 +91,13 @@ class _Builder:
         if problems:
             unique = list(dict.fromkeys(problems))
             raise ConfigError("\n".join(unique), problems=unique)
-        aliases = _Names(self)
-        telemetry = Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
         provider = provider or _bedrock(self.catalog)
+        aliases = _Names(self)
+        planner = Planner(aliases.find, provider, lifecycle=self.config.lifecycle.retired)
+        self._check_removers(planner, aliases)
+        telemetry = Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
         context = Context(
-            planner=Planner(aliases.find, provider, lifecycle=self.config.lifecycle.retired),
+            planner=planner,
             clock=clock,
             today=self.today,
             rng=self.rng,
@@ -125,7 +127,26 @@ class _Builder:
             retry=retry,
             fallbacks=alias.fallbacks,
             strict=alias.strict,
+            background_remover=alias.background_remover,
         )
+
+    def _check_removers(self, planner: Planner, aliases: _Names) -> None:
+        """Raise ConfigError where nobody behind a background_remover can remove a background."""
+        problems = []
+        for name, config in self.config.aliases.items():
+            if config.background_remover is None:
+                continue
+            chain = planner.chain(aliases.find(config.background_remover))
+            models = [self.catalog.find(use.deployment.target.model) for alias in chain for use in alias.uses]
+            if any(model and Task.REMOVE_BACKGROUND in model.tasks for model in models):
+                continue
+            able = ", ".join(model.id for model in self.catalog.models() if Task.REMOVE_BACKGROUND in model.tasks)
+            problems.append(
+                f"aliases.{name}.background_remover: no model of {config.background_remover!r} can remove a background; "
+                f"these can: {able}"
+            )
+        if problems:
+            raise ConfigError("\n".join(problems), problems=problems)
 
     def deployment(self, config: DeploymentConfig) -> Deployment:
         """Resolve what a deployment is: base model, wire id, region, credentials."""

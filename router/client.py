@@ -18,6 +18,7 @@ from ..providers.base import Provider
 from ..providers.errors import LascauxError
 from ..providers.pictures import Sources
 from ..providers.types import Warning
+from .assembly import converted
 from .build import build
 from .cache import Flights
 from .config import Config
@@ -80,10 +81,10 @@ class Client:
         self._closed = False
         _ROUTERS.add(self)
 
-    def _begin(self, alias: str, prompt: str, params: dict[str, Any]) -> Run:
+    def _begin(self, alias: str, prompt: str, params: dict[str, Any], started: float | None = None) -> Run:
         if self._closed:
             raise NoDeploymentAvailable("this router is closed")
-        return Run(self._runtime, alias, prompt, params)
+        return Run(self._runtime, alias, prompt, params, started)
 
     def _after_fork(self) -> None:
         """In a child process: calls and locks of the parent's threads are not ours."""
@@ -143,8 +144,9 @@ class Router(Client):
         (name, bytes) or a picture of an earlier result; of a list the first is the image, the others are references.
         ``mask`` marks what shall change: where it is transparent or, with ``mask_mode`` "white" or "black", where it has
         that colour. ``task`` follows from what is given (a mask: inpaint, ``left`` or ``right``: outpaint,
-        ``search_prompt``: search_replace, ...; an image alone: image_to_image) unless it is named. Other parameters are
-        those of `generate` and `lascaux.providers.options`; tasks that need no words take an empty prompt.
+        ``search_prompt``: search_replace, ...; an image alone: image_to_image) unless it is named; where no model of the
+        alias does that, it is the one task of theirs that fits. Other parameters are those of `generate` and
+        `lascaux.providers.options`; tasks that need no words take an empty prompt.
 
         Raises what `generate` raises; InvalidRequest too if a picture is broken, animated, too large or no picture.
         """
@@ -161,7 +163,7 @@ class Router(Client):
     def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         run = self._begin(alias, prompt, params)
         try:
-            return run.finish(self._drive(run, run.flow))
+            return run.finish(converted(self._drive(run, run.flow)))
         except BaseException as error:
             run.fail(error)
             raise

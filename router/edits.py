@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from ..providers.catalog import Catalog
 from ..providers.errors import InvalidRequest
 from ..providers.param_values import task as read_task
 from ..providers.pictures import ALLOWED
 from ..providers.types import Task
+from .plan import Alias
 
-__all__ = ["edit_params", "variation_params"]
+__all__ = ["edit_params", "offered", "variation_params"]
 
 
 def edit_params(image: Any, params: dict[str, Any]) -> dict[str, Any]:
@@ -27,3 +30,15 @@ def variation_params(image: Any, params: dict[str, Any]) -> tuple[str, dict[str,
         raise InvalidRequest(message, parameter="task", allowed="variation", nearest="variation")
     given = {key: value for key, value in params.items() if key != "prompt"}
     return params.get("prompt") or "", edit_params(image, {**given, "task": Task.VARIATION})
+
+
+def offered(alias: Alias) -> tuple[Task, ...]:
+    """The tasks of the models that this alias may ask; those of its fallbacks do not count."""
+    names = dict.fromkeys(use.deployment.target.model for use in alias.uses)
+    return tuple(dict.fromkeys(task for name in names for task in _tasks(name)))
+
+
+@cache
+def _tasks(model: str) -> tuple[Task, ...]:
+    found = Catalog.load().find(model)
+    return tuple(found.able) if found else ()

@@ -12,7 +12,7 @@ from .cache import Entry, Flight
 from .deployment import Permit
 from .line import Ticket
 
-__all__ = ["Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Store", "Wait"]
+__all__ = ["Effect", "Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Store", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +87,5 @@ class Piece:
 
 
 Served = tuple[Piece, ...]
-Flow = Generator[Lookup | Store | Join | Land | Send | Wait | Gather, Any, Served]
+Effect = Lookup | Store | Join | Land | Send | Wait | Gather
+Flow = Generator[Effect, Any, Served]

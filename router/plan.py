@@ -40,6 +40,8 @@ class Alias:
     retry: RetryPolicy
     fallbacks: tuple[str, ...] = ()
     strict: bool = False
+    background_remover: str | None = None
+    """Who makes pictures transparent that these deployments can only make opaque; see ``stages``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,10 @@ class Planner:
                     found[name] = self._find(name)
                     queue.append(found[name])
         return tuple(found.values())
+
+    def remover(self, alias: Alias) -> Alias | None:
+        """Who removes backgrounds for an alias; None if it names nobody."""
+        return self._find(alias.background_remover) if alias.background_remover else None
 
     def step(
         self,

@@ -38,6 +38,8 @@ class Attempt:
     probe: bool = False
     panic: bool = False
     cost: Cost | None = None
+    stage: int = 1
+    """2 for the removal of a background that another model had made opaque; ``part`` is then the picture's place."""
 
     def __str__(self) -> str:
         mark = " (may have been billed)" if self.error is not None and self.may_be_billed else ""
@@ -63,7 +65,8 @@ class Result:
     ``cache`` is ``hit`` (nobody was called), ``coalesced`` (another identical request in flight was shared), ``miss`` or
     ``bypass`` (not reproducible, or caching is off). ``cost.usd`` is a Decimal, or None when no rate is known. When one
     request became several calls, ``deployment``, ``region`` and ``model`` are those of the first picture and every call is
-    in ``attempts``. ``seed`` is what reproduces the first picture, None if the model drew it and did not say.
+    in ``attempts``. ``seed`` is what reproduces the first picture, None if the model drew it and did not say. Where the
+    background was removed in a second stage, these tell of the first, and ``cost`` is that of both.
     """
 
     alias: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -12,15 +12,17 @@ from ..providers.base import Provider
 from ..providers.errors import AttemptTimeout, InvalidRequest, LascauxError
 from ..providers.params import build_request
 from ..providers.pictures import Sources
-from ..providers.types import Call, Image, ImageRequest, ImageResult, Missing, Target, Warning
-from .attempts import request_flow
+from ..providers.types import Call, ImageRequest, ImageResult, Target, Warning
+from .assembly import assemble
 from .cache import Cache
 from .config.durations import parse_duration
 from .context import Context, Trail
 from .deployment import Deployment
-from .effects import Flow, Land, Lookup, Piece, Send, Served, Store
+from .edits import offered
+from .effects import Flow, Land, Lookup, Send, Served, Store
 from .plan import Alias
 from .records import Result
+from .stages import staged_flow
 from .telemetry import RequestSpan, Telemetry
 
 __all__ = ["Aliases", "Run", "Runtime"]
@@ -97,8 +99,12 @@ class Runtime:
 class Run:
     """One request: ``flow`` is what a driver performs, ``finish`` and ``fail`` end it."""
 
-    def __init__(self, runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> None:
+    def __init__(
+        self, runtime: Runtime, alias: str, prompt: str, params: dict[str, Any], started: float | None = None
+    ) -> None:
+        """``started``, on the context's clock, is when the caller asked: now, unless the request had to wait since."""
         self.runtime = runtime
+        self.started = runtime.context.clock() if started is None else started
         if not isinstance(alias, str):
             raise InvalidRequest(
                 f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name"
@@ -106,8 +112,7 @@ class Run:
         route = runtime.aliases.find(alias)
         options = _Options.take(params)
         strict = options.strict or route.strict
-        self.request: ImageRequest = build_request(prompt, runtime.sources, strict=strict, **params)
-        self.started = runtime.context.clock()
+        self.request: ImageRequest = build_request(prompt, runtime.sources, offered(route), strict=strict, **params)
         self.sending = 0
         """Upstream calls under way, kept by the driver."""
         self.trail = Trail(
@@ -122,7 +127,7 @@ class Run:
         self.span: RequestSpan = runtime.telemetry.request(
             route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
         )
-        self.flow: Flow = request_flow(runtime.context, self.request, self.trail)
+        self.flow: Flow = staged_flow(runtime.context, self.request, self.trail)
 
     def instant(self, effect: Lookup | Store | Land) -> Any:
         """Perform what takes no time in this process."""
@@ -184,8 +189,8 @@ class Run:
             send.permit.depart(context.clock())
 
     def finish(self, served: Served) -> Result:
-        """Put the result together and end the span."""
-        result = _assemble(self, served)
+        """Put the result together and end the span. Pictures are handed over as they stand in ``served``."""
+        result = assemble(self.request, self.trail, served, self.runtime.context.clock() - self.started)
         self.span.finish(
             "ok",
             deployment=result.deployment,
@@ -197,7 +202,10 @@ class Run:
             price_table=result.cost.table,
             attempts=len(result.attempts),
             retries=self._retries(),
-            fallbacks=len({attempt.alias for attempt in result.attempts} - {result.alias}),
+            fallbacks=len(
+                {(attempt.stage, attempt.alias) for attempt in result.attempts}
+                - {(1, result.alias), (2, self.trail.alias.background_remover)}
+            ),
             warnings=[warning.code for warning in result.warnings],
             images=len(result.images),
         )
@@ -209,8 +217,8 @@ class Run:
         self.span.finish("error", error_type=code, attempts=len(self.trail.attempts), retries=self._retries())
 
     def _retries(self) -> int:
-        """Calls beyond the first of each part."""
-        return len(self.trail.attempts) - len({attempt.part for attempt in self.trail.attempts})
+        """Calls beyond the first of each part, in each stage."""
+        return len(self.trail.attempts) - len({(attempt.stage, attempt.part) for attempt in self.trail.attempts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,84 +272,3 @@ def _seconds(params: dict[str, Any], name: str, *, zero: bool = False) -> float 
         allowed = f"seconds {'from 0 on' if zero else 'above 0'}, such as 30, or a duration such as '30s'"
         raise InvalidRequest(f"{name} must be {allowed} (got {str(value)[:40]!r})", parameter=name, allowed=allowed)
     return seconds
-
-
-def _assemble(run: Run, served: Served) -> Result:
-    good = [piece for piece in served if piece.entry is not None]
-    first = good[0].entry
-    assert first is not None  # a flow without any answer raises
-    images, missing = _pictures(served)
-    costs = [
-        piece.entry.cost.as_saved() if piece.cache in ("hit", "coalesced") else piece.entry.cost
-        for piece in good
-        if piece.entry is not None
-    ]
-    target = first.target
-    attempts = tuple(sorted(run.trail.attempts, key=lambda attempt: attempt.ordinal))
-    cost = costs[0] if len(costs) == 1 else Cost.total(costs)
-    states = {piece.cache for piece in good}
-    return Result(
-        alias=run.trail.alias.name,
-        images=images,
-        model=target.model,
-        model_id=target.model_id,
-        deployment=target.deployment,
-        region=target.region,
-        cost=cost,
-        cache=next(state for state in ("miss", "bypass", "coalesced", "hit") if state in states),
-        duration=run.runtime.context.clock() - run.started,
-        seed=images[0].seed,
-        request_id=first.result.request_id,
-        attempts=attempts,
-        skipped=tuple(run.trail.skipped),
-        missing=missing,
-        warnings=tuple(dict.fromkeys(_warnings(run, good, cost))),
-        mask=first.result.mask,
-    )
-
-
-def _pictures(served: Served) -> tuple[tuple[Image, ...], tuple[Missing, ...]]:
-    """All pictures in the order asked for, and the places that stayed empty."""
-    images: list[Image] = []
-    missing: list[Missing] = []
-    place = 0
-    for piece in served:
-        if piece.entry is not None:
-            images.extend(piece.entry.result.images)
-            for gap in piece.entry.result.missing:
-                missing.append(
-                    Missing(
-                        index=place + gap.index, reason=gap.reason, message=gap.message, may_be_billed=gap.may_be_billed
-                    )
-                )
-        elif piece.error is not None:
-            reason = "filtered" if piece.error.code == "content_filtered" else "failed"
-            missing.extend(
-                Missing(
-                    index=place + offset,
-                    reason=reason,
-                    message=piece.error.message,
-                    may_be_billed=piece.error.may_be_billed,
-                )
-                for offset in range(piece.images)
-            )
-        place += piece.images
-    return tuple(images), tuple(missing)
-
-
-def _warnings(run: Run, good: Iterable[Piece], cost: Cost) -> Iterable[Warning]:
-    yield from run.request.warnings
-    for piece in good:
-        if piece.entry is None:
-            continue
-        yield from piece.entry.call.warnings
-        yield from piece.entry.result.warnings
-    if cost.usd is None:
-        yield Warning(code="price_unknown", message=cost.note or "no rate is known for this usage")
-    for attempt in run.trail.attempts:
-        if attempt.error is not None and attempt.may_be_billed:
-            yield Warning(
-                code="may_be_billed",
-                message=f"attempt {attempt.ordinal} on {attempt.deployment} failed ({attempt.outcome}) "
-                "and may have been billed all the same; it is not part of the cost",
-            )

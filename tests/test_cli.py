@@ -255,11 +255,11 @@ def test_every_option_reaches_the_model(run: Run, config: Path, emulator: Emulat
 
 
 def test_the_name_of_the_file_decides_the_format(run: Run, config: Path, tmp_path: Path) -> None:
-    """Unless a format is asked for."""
+    """A format that contradicts it is refused, and nothing is written."""
     assert run("generate", "an otter", "-c", config, "-o", "deep/er/otter.jpg").exit_code == 0
     assert (tmp_path / "deep/er/otter.jpg").read_bytes().startswith(b"\xff\xd8")
-    assert run("generate", "an otter", "-c", config, "-o", "otter.jpg", "--output-format", "png").exit_code == 0
-    assert (tmp_path / "otter.jpg").read_bytes().startswith(b"\x89PNG")
+    assert run("generate", "an otter", "-c", config, "-o", "otter.jpg", "--output-format", "png").exit_code == 2
+    assert not (tmp_path / "otter.jpg").exists()
 
 
 def test_a_name_made_up_never_overwrites_and_a_given_one_does(run: Run, config: Path, tmp_path: Path) -> None:

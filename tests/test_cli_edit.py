@@ -106,6 +106,14 @@ def test_a_picture_without_words_is_named_after_its_source(run: Run, tmp_path: P
     assert names == ["photo-remove-background-2.png", "photo-remove-background.png"]
 
 
+def test_an_alias_for_one_task_needs_no_task(run: Run, tmp_path: Path) -> None:
+    """The picture is named after the alias then."""
+    done = run("photo.png", "-m", "upscale", "--json")
+    assert done.exit_code == 0, done.stdout
+    assert json.loads(done.stdout)["model"] == "stability.stable-fast-upscale-v1:0"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo-upscale.png"]
+
+
 def test_the_pixels_outside_the_mask_stay(run: Run, tmp_path: Path) -> None:
     """White is what changes, if white is said to mark it."""
     args = ("--mask", "mask.png", "--mask-mode", "white", "-p", "grow_mask=0", "-o", "hat.png")
@@ -143,10 +151,12 @@ aliases: {{hero: core, eraser: cut}}
         assert done.exit_code == 0, done.stdout
         told = json.loads(done.stdout)
         assert (told["alias"], told["emulator"]) == ("eraser", False)
+        done = run("photo.png", "--mask", "mask.png", "--mask-mode", "white", "--json")  # it could be nothing else
+        assert json.loads(done.stdout)["alias"] == "eraser", done.stdout
         refused = run("photo.png", "--task", "upscale-fast")
         assert refused.exit_code != 0
         assert "no alias here is known to do upscale_fast (they do: erase, text_to_image)" in refused.stderr
-        assert len(emulator.log) == 1
+        assert len(emulator.log) == 2
 
 
 @pytest.mark.parametrize(

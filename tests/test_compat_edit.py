@@ -24,9 +24,7 @@ from lascaux import (
 from lascaux.compat import functions
 from lascaux.compat.arguments import Arguments
 from lascaux.compat.response import ImageResponse
-from lascaux.compat.tasks import task_for
 from lascaux.emulator import Emulator, Rule
-from lascaux.providers.types import Task
 from PIL import Image, ImageDraw
 
 MODELS = {
@@ -192,7 +190,9 @@ OPENAI: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"output_format": "jpeg"},
         {
-            **each(("nova", "titan", "sdxl"), {f"{CONFIG}output_format": None, "warning": "makes png only"}),
+            **each(
+                ("nova", "titan", "sdxl"), {f"{CONFIG}output_format": None, "warning": "converted from png to jpeg"}
+            ),
             **each(("core", "sd3"), {"output_format": "jpeg"}),
         },
     ),
@@ -429,10 +429,12 @@ def test_n_on_models_that_make_one_at_a_time(name: str, params: dict[str, Any], 
 
 @pytest.mark.parametrize("name", ["fast-upscale", "image-remove-background"])
 def test_a_service_that_makes_the_same_picture_every_time(name: str, bedrock: Emulator) -> None:
-    """Nobody pays twice for one picture."""
-    assert len(image_edit(OTTER, **place(name)).data) == 1
+    """Nobody pays twice for one picture: it is made once, and that is said."""
+    response = image_edit(OTTER, n=2, **place(name))
+    assert len(response.data) == len(bedrock.log) == 1
+    assert any(line.startswith("n: ") and "the same picture every time" in line for line in warned(response))
     with pytest.raises(InvalidRequest, match="makes the same picture every time"):
-        image_edit(OTTER, n=2, **place(name))
+        image_edit(OTTER, n=2, strict=True, **place(name))
     assert len(bedrock.log) == 1
 
 
@@ -529,15 +531,65 @@ def test_a_fallback_gets_the_pictures_too(bedrock: Emulator) -> None:
     assert first["inPaintingParams"]["image"] == second["image"] == b64(OTTER)
 
 
-def test_an_opaque_arn_is_known_by_its_model() -> None:
-    """The service behind an application inference profile tells the task; an unknown model tells nothing."""
-    arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a0a0a0a0a0a0"
+def test_an_opaque_arn_is_known_by_its_model(bedrock: Emulator) -> None:
+    """The service behind a provisioned model tells the task; one that is named stands."""
+    arn = "arn:aws:bedrock:us-east-1:111122223333:provisioned-model/abcdefabcdef"
     service = "bedrock/us.stability.stable-image-erase-object-v1:0"
-    assert task_for({"model": service, "model_id": arn}, {"mask": MASK}) is Task.ERASE
-    assert task_for({"model": f"bedrock/{arn}", "base_model": service}, {}) is Task.ERASE
-    assert task_for({"model": f"bedrock/{arn}"}, {"mask": MASK}) is None
-    assert task_for({"model": service}, {"taskType": "INPAINTING"}) is None
-    assert task_for({"model": service}, {"native": {"taskType": "INPAINTING"}}) is None
+    ways: list[dict[str, Any]] = [
+        {"model": service, "model_id": arn},
+        {"model": f"bedrock/{arn}", "base_model": service},
+    ]
+    for way in ways:
+        with pytest.raises(InvalidRequest, match="mask: erase needs a mask"):
+            image_edit(OTTER, aws_region_name="us-east-1", **way)
+        with pytest.raises(InvalidRequest, match="can not do inpaint; allowed: erase"):
+            image_edit(OTTER, mask=MASK, native={"taskType": "INPAINTING"}, aws_region_name="us-east-1", **way)
+
+
+@pytest.mark.parametrize(("name", "changes"), [("nova", "black"), ("titan", "black"), ("image-inpaint", "white")])
+@pytest.mark.parametrize("form", ["bytes", "list", "opaque alpha"])
+def test_a_raw_mask_in_black_and_white_means_what_litellm_sends(
+    name: str, changes: str, form: str, bedrock: Emulator
+) -> None:
+    """Black is changed by Amazon's models, white by Stability's; that this was assumed is said."""
+    mode = "RGBA" if form == "opaque alpha" else "L"
+    tones = {"L": (0, 255), "RGBA": ((0, 0, 0, 255), (255, 255, 255, 255))}[mode]
+    mask = png(tones[0], mode, tones[1])
+    response = image_edit(OTTER, PROMPT, mask=[mask] if form == "list" else mask, **place(name))
+    (line,) = warned(response)
+    assert line.startswith(f"mask: it has no transparency, so {changes}")
+    assert "mask_mode" in line
+    (body,) = bodies(bedrock)
+    sent = Image.open(io.BytesIO(base64.b64decode(at(body, "inPaintingParams.maskImage") or body["mask"])))
+    assert sent.convert("L").tobytes() == Image.open(io.BytesIO(mask)).convert("L").tobytes()
+
+
+def test_a_raw_mask_to_outpaint_changes_what_is_white(bedrock: Emulator) -> None:
+    """Amazon's colours are the other way round in this task."""
+    mask = png(0, "L", 255)
+    image_edit(OTTER, PROMPT, mask=mask, taskType="OUTPAINTING", **place("nova"))
+    (body,) = bodies(bedrock)
+    sent = Image.open(io.BytesIO(base64.b64decode(at(body, "outPaintingParams.maskImage"))))
+    assert sent.convert("L").tobytes() == Image.open(io.BytesIO(mask)).convert("L").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("mask", "params"), [(png(0, "L", 255), {"strict": True}), (png(128, "L", 255), {}), (png("blue"), {})]
+)
+def test_other_masks_without_transparency_are_refused(mask: bytes, params: dict[str, Any], bedrock: Emulator) -> None:
+    """Grey, coloured, or strict: nothing is assumed."""
+    with pytest.raises(InvalidRequest, match="mask has no transparency to mark what shall change"):
+        image_edit(OTTER, PROMPT, mask=mask, **params, **place("nova"))
+    assert bedrock.log == []
+
+
+def test_a_mask_mode_that_is_named_stands(bedrock: Emulator) -> None:
+    """Then there is nothing to say."""
+    response = image_edit(OTTER, PROMPT, mask=png(0, "L", 255), mask_mode="white", **place("nova"))
+    assert warned(response) == []
+    (body,) = bodies(bedrock)
+    sent = Image.open(io.BytesIO(base64.b64decode(body["inPaintingParams"]["maskImage"])))
+    assert sent.convert("L").getpixel((320, 320)) == 0
 
 
 def test_the_awaited_functions(bedrock: Emulator) -> None:

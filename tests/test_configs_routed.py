@@ -8,8 +8,10 @@ from pathlib import Path
 
 import lascaux
 import pytest
-from lascaux import Router
+from lascaux import InvalidRequest, Router
 from lascaux.emulator import Emulator
+from lascaux.router.records import Result
+from PIL import Image
 
 CONFIGS = sorted((Path(lascaux.__file__).resolve().parent / "configs").glob("*.yaml"))
 
@@ -41,13 +43,24 @@ def account(sts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield emulator
 
 
+def picture(router: Router, alias: str) -> Result:
+    """From words, or from another picture where the models behind the alias only change some."""
+    try:
+        return router.generate(alias, "A cute baby sea otter", cache=False)
+    except InvalidRequest as error:
+        if error.parameter != "task":
+            raise
+        photo = Image.new("RGB", (640, 512), "teal")
+        return router.edit(alias, image=photo, task=error.allowed, cache=False)
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_alias_of_a_shipped_configuration_makes_a_picture(path: Path, account: Emulator) -> None:
     """Region, credentials, profile and model of each deployment are ones that the account answers to."""
     with Router.from_yaml(path) as router:
         assert router.aliases
         for alias in router.aliases:
-            result = router.generate(alias, "A cute baby sea otter", cache=False)
+            result = picture(router, alias)
             assert result.images[0].width >= 512
             (record,) = account.log[-1:]
             assert (record.region, record.model_id) == (result.region, result.model_id)

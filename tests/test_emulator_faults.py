@@ -299,7 +299,7 @@ def test_rules_are_listed_and_cleared(emulator: Emulator) -> None:
         ("[]", "a rule is a JSON object"),
         (
             '{"kind": "explode"}',
-            "kind: 'explode' is not one of error, drop, truncate, garbage, empty, html, black_hole, slow, delay",
+            "kind: 'explode' is not one of error, drop, truncate, garbage, empty, html, black_hole, slow, delay, resize",
         ),
         ('{"regio": "us-west-2"}', "regio: unknown; allowed are kind, region, .*; did you mean region?"),
         ('{"status": "503"}', "status: '503' is not a whole number"),
@@ -308,6 +308,8 @@ def test_rules_are_listed_and_cleared(emulator: Emulator) -> None:
         ('{"probability": 2}', "probability: 2 is not between 0 and 1"),
         ('{"latency": -1}', "latency and retry_after are seconds, 0 or more"),
         ('{"retry_after": -1}', "latency and retry_after are seconds, 0 or more"),
+        ('{"kind": "resize", "extra": {"width": 0}}', "extra: width 0 is not a whole number from 1 to 8192"),
+        ('{"kind": "reformat", "extra": {"format": "gif"}}', "extra: format 'gif' is not one of png, jpeg, webp"),
     ],
 )
 def test_a_wrong_rule_is_named(text: str, message: str) -> None:

@@ -138,14 +138,12 @@ def test_a_second_batch_without_a_seed_is_explained() -> None:
 
 @pytest.mark.parametrize("model", [*TITANS, CANVAS])
 def test_what_amazon_does_not_have_is_left_out_with_a_warning(model: str) -> None:
-    """Steps, sampler, guidance preset, compression and OpenAI's styles have no place in the body."""
+    """Steps, sampler, guidance preset and OpenAI's styles have no place in the body."""
     asked: dict[str, Any] = {
         "steps": 30,
         "sampler": "DDIM",
         "clip_guidance_preset": "NONE",
-        "output_compression": 80,
         "style": "Vivid",
-        "output_format": "jpeg",
     }
     (call,) = prepare(model, **asked)
     assert sorted(warned(call)) == sorted(("ignored", parameter) for parameter in asked)

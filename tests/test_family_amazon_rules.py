@@ -56,12 +56,7 @@ def family_of(name: str) -> Amazon:
     return family
 
 
-PAIRS = [
-    (model, task)
-    for model in EVERY
-    for task in family_of(model).tasks(model_of(model))
-    if task is not Task.TEXT_TO_IMAGE
-]
+PAIRS = [(model, task) for model in EVERY for task in model_of(model).able if task is not Task.TEXT_TO_IMAGE]
 every_pair = pytest.mark.parametrize(("model", "task"), PAIRS)
 
 
@@ -223,7 +218,7 @@ def test_remove_background_takes_a_picture_and_nothing_else(model: str) -> None:
     call = one(model, Task.REMOVE_BACKGROUND, **given)
     assert set(call.body) == {"taskType", "backgroundRemovalParams"}
     assert set(params(call)) == {"image"}
-    assert (call.images, call.seed, call.effective_seed, call.reproducible) == (1, None, None, False)
+    assert (call.images, call.seed, call.effective_seed, call.reproducible) == (1, None, None, True)
     assert warned(call) == sorted(("ignored", name) for name in given)
     for name, value in given.items():
         assert refusal(model, Task.REMOVE_BACKGROUND, strict=True, **{name: value}).parameter == name
@@ -237,7 +232,7 @@ def test_remove_background_takes_a_picture_and_nothing_else(model: str) -> None:
 @every_pair
 def test_a_size_that_the_input_decides_is_not_asked_for(model: str, task: Task) -> None:
     """The input's own size is what comes out, so it may be named; another is left out with a warning."""
-    decided = family_of(model).tasks(model_of(model))[task].sizes.kind == "from_input"
+    decided = model_of(model).able[task].sizes.kind == "from_input"
     call = one(model, task, size=(1024, 1024))
     assert warned(call) == ([("ignored", "size")] if decided else [])
     assert (call.width, call.height) == ((320, 320) if decided else (1024, 1024))
@@ -253,7 +248,7 @@ def test_a_size_that_the_input_decides_is_not_asked_for(model: str, task: Task) 
 def test_prompts_have_the_length_of_the_model(model: str, task: Task) -> None:
     """At the limit they pass, one character more is refused; where there is no text they are left out with a warning."""
     limit = model_of(model).prompt_max or 0
-    fields = family_of(model).tasks(model_of(model))[task].fields
+    fields = model_of(model).able[task].fields
     call = one(model, task, prompt="x" * limit, negative_prompt="y" * limit)
     assert ("text" in params(call)) is (task not in TEXTLESS)
     assert ("negativeText" in params(call)) is ("negativeText" in fields)
@@ -286,7 +281,7 @@ def test_pictures_per_call_and_seeds_are_those_of_the_model(model: str, task: Ta
 @every_pair
 def test_native_fields_join_those_of_the_task(model: str, task: Task) -> None:
     """They are merged at their place and win with a warning; the name of another task is refused."""
-    facts = family_of(model).tasks(model_of(model))[task]
+    facts = model_of(model).able[task]
     key = facts.params_key or ""
     call = one(model, task, native={"taskType": facts.wire, key: {"brand_new": [1]}}, strict=True)
     assert params(call)["brand_new"] == [1]
@@ -433,6 +428,8 @@ def fulfilled(call: Call, name: str, value: Any) -> bool:
     """True for what the task does anyway, or what asks for nothing."""
     if value in (None, (), "") or value == _BY_NATURE.get(name, ...) or (name == "prompt" and not value.strip()):
         return True
+    if name == "output_format":
+        return call.delivery is not None and call.delivery.format == value
     if name == "background":
         return (value == "transparent") is (call.task is Task.REMOVE_BACKGROUND)
     if name in ("size", "aspect_ratio") and call.width and call.height:

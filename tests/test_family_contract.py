@@ -16,7 +16,7 @@ from lascaux.providers.bedrock.families import FAMILIES, family_for
 from lascaux.providers.catalog import Catalog, Model
 from lascaux.providers.errors import BadResponse, ContentFiltered, InvalidRequest, Unavailable
 from lascaux.providers.fake import PICTURE
-from lascaux.providers.types import Call, ImageRequest, ImageResult, Task
+from lascaux.providers.types import Call, Delivery, ImageRequest, ImageResult, Task
 
 SERVED = {family.name for family in FAMILIES}
 MODELS = [model for model in Catalog.load().models() if model.family in SERVED and Task.TEXT_TO_IMAGE in model.tasks]
@@ -239,18 +239,30 @@ def test_a_transparent_background_is_said_to_be_impossible(model: Model, value: 
 
 @every_model
 def test_formats_are_sent_where_they_are_offered(model: Model) -> None:
-    """The model's own formats pass (jpg is jpeg), others come with a warning, unknown words are refused."""
+    """The model makes what it can (jpg is jpeg), the rest is to be converted, even if strict; other words are refused."""
     for asked, made in (("png", "png"), ("JPG", "jpeg"), ("jpeg", "jpeg"), ("webp", "webp")):
-        (call,) = prepare(model, output_format=asked)
-        if made in model.output_formats:
-            assert call.warnings == ()
-            assert call.body.get("output_format") == (made if model.family == "stability" else None)
-        else:
-            assert [(warning.code, warning.parameter) for warning in call.warnings] == [("ignored", "output_format")]
-            assert "output_format" not in call.body
-            assert refusal(model, output_format=asked, strict=True).nearest == "png"
-    assert refusal(model, output_format="gif").allowed == ", ".join(model.output_formats)
+        (call,) = prepare(model, output_format=asked, strict=True)
+        assert call.warnings == ()
+        assert call.delivery == Delivery(format=made)
+        told = made in model.output_formats and model.family == "stability"
+        assert call.body.get("output_format") == (made if told else None)
+        assert call.format == (made if told else "png" if model.output_formats == ("png",) else None)
+    assert prepare(model)[0].delivery is None
+    assert refusal(model, output_format="gif").allowed == "png, jpeg, webp"
     assert refusal(model, output_format="pgn").nearest == "png"
+
+
+@every_model
+def test_compression_is_for_files_that_lose_something(model: Model) -> None:
+    """It goes with jpeg and webp; png is none of them, which is said, and is what comes when nothing is asked for."""
+    (call,) = prepare(model, output_format="jpg", output_compression=40, strict=True)
+    assert (call.delivery, call.warnings) == (Delivery(format="jpeg", quality=40), ())
+    for asked in ({}, {"output_format": "png"}):
+        (call,) = prepare(model, output_compression=40, **asked)
+        assert [(warning.code, warning.parameter) for warning in call.warnings] == [("ignored", "output_compression")]
+        assert refusal(model, output_compression=40, strict=True, **asked).nearest == "jpeg"
+    assert refusal(model, output_compression=101, output_format="webp").nearest == "100"
+    assert refusal(model, output_compression=True, output_format="webp").allowed == "0 to 100"
 
 
 @every_model
@@ -473,7 +485,12 @@ def test_nothing_is_dropped_silently(model: Model, fields: dict[str, Any]) -> No
         return
     warned = {warning.parameter for call in calls for warning in call.warnings}
     keys = every_key(calls[0].body)
+    delivery = calls[0].delivery or Delivery()
     for parameter, value in fields.items():
+        if parameter == "output_format" and delivery.format == value.replace("jpg", "jpeg"):
+            continue
+        if parameter == "output_compression" and delivery.quality == value:
+            continue
         if parameter in ("strict", "native", "guardrail_id", "guardrail_version") or parameter in warned:
             continue
         plain = value.strip().lower() if isinstance(value, str) else value

@@ -92,14 +92,16 @@ def test_a_mask_of_another_size_is_stretched_without_blending() -> None:
     """Two columns become four, with a warning; pure colours stay pure."""
     made, (warning,) = adapted_mask(grey([[255, 0]]), IMAGE, mode="white", change="black", binary=True)
     assert rows(made) == [[0, 0, 255, 255], [0, 0, 255, 255]]
-    assert str(warning) == "mask: it had 2x1 pixels and was stretched to the image's 4x2"
+    assert str(warning) == "mask: it has 2x1 pixels and is stretched to the image's 4x2"
     assert warning.code == "adapted"
 
 
 def test_a_mask_keeps_its_size_for_models_that_stretch_it() -> None:
-    """And where the image is not known."""
+    """With a warning all the same; and where the image is not known."""
     small = grey([[255, 0]])
-    assert rows(mask_for(small, IMAGE, mode="white", change="white", resize=False)) == [[255, 0]]
+    made, (warning,) = adapted_mask(small, IMAGE, mode="white", change="white", resize=False)
+    assert rows(made) == [[255, 0]]
+    assert (warning.code, warning.parameter) == ("adapted", "mask")
     assert rows(mask_for(small, None, mode="white", change="white")) == [[255, 0]]
 
 

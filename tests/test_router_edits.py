@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from lascaux import AsyncRouter, Router
 from lascaux.providers.errors import InvalidRequest
 from lascaux.providers.fake import PICTURE, FakeProvider
 from lascaux.providers.pictures import encode_png
-from lascaux.providers.types import Task
-from lascaux.router.errors import LascauxError
+from lascaux.providers.types import Call, ImageRequest, ImageResult, Picture, Target, Task
+from lascaux.router.errors import DeadlineExceeded, LascauxError
 from PIL import Image as Pillow
 
 PHOTO = encode_png(Pillow.new("RGB", (640, 512), "teal"))
@@ -137,3 +138,102 @@ def test_a_cancelled_request_ends_its_span() -> None:
                 await task
 
     asyncio.run(cancelled())
+
+
+MASK = encode_png(Pillow.linear_gradient("L").resize((320, 256)))
+
+
+class Watched(FakeProvider):
+    """Notes in which threads calls are written, and which masks are in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[threading.Thread] = set()
+        self.masks: list[str] = []
+
+    def prepare(self, request: ImageRequest, target: Target) -> tuple[Call, ...]:
+        self.threads.add(threading.current_thread())
+        calls = super().prepare(request, target)
+        self.masks += [call.body["mask"] for call in calls]
+        return calls
+
+
+def test_pictures_are_worked_on_once_and_off_the_loop() -> None:
+    """Four parts share one mask; nothing is written for a model in the thread of the event loop."""
+    provider, mask = Watched(), Picture(b64=MASK.b64, format="png", width=320, height=256)
+
+    async def awaited() -> int:
+        async with AsyncRouter(CONFIG, provider=provider) as router:
+            result = await router.edit("touch-up", "a hat", image=PHOTO, mask=mask, mask_mode="white", n=4, seed=3)
+            return len(result.images)
+
+    assert asyncio.run(awaited()) == 4
+    assert len(provider.masks) == 8  # for the whole request, and for each part
+    assert len({id(text) for text in provider.masks}) == 1
+    assert threading.main_thread() not in provider.threads
+
+
+def busy(call: Callable[[AsyncRouter, threading.Event, list[float]], Any]) -> tuple[Any, FakeProvider]:
+    """Let ``call`` use a router whose one thread is busy until an event is set."""
+    now, free = [100.0], threading.Event()
+
+    def slow(target: Target, call: Call) -> ImageResult:
+        free.wait(30)
+        return FakeProvider().send(target, call, timeout=1)
+
+    provider = FakeProvider({"canvas": [slow]})
+
+    async def awaited() -> Any:
+        async with AsyncRouter(CONFIG, provider=provider, max_workers=1, clock=lambda: now[0]) as router:
+            first = asyncio.ensure_future(router.generate("canvas", "an otter"))
+            while not provider.sent:
+                await asyncio.sleep(0)
+            try:
+                return await call(router, free, now)
+            finally:
+                free.set()
+                await first
+
+    return asyncio.run(awaited()), provider
+
+
+def test_the_queue_for_reading_pictures_counts() -> None:
+    """A deadline that passes there has passed."""
+
+    async def late(router: AsyncRouter, free: threading.Event, now: list[float]) -> None:
+        task = asyncio.ensure_future(router.variation("canvas", image=PHOTO.bytes, deadline=5))
+        await asyncio.sleep(0)
+        now[0] += 6
+        free.set()
+        with pytest.raises(DeadlineExceeded):
+            await task
+
+    _, provider = busy(late)
+    assert len(provider.sent) == 1
+
+
+def test_who_leaves_while_pictures_are_read_gives_the_place_back() -> None:
+    """What was planned for nobody is closed."""
+
+    async def gone(router: AsyncRouter, free: threading.Event, now: list[float]) -> int:
+        kept, plan = [], router._plan
+
+        def keeping(*args: Any) -> Any:  # so that it is not the garbage collector that closes it
+            kept.append(plan(*args))
+            return kept[-1]
+
+        setattr(router, "_plan", keeping)  # noqa: B010
+        task = asyncio.ensure_future(router.variation("canvas", image=PHOTO.bytes, cache=False))
+        await asyncio.sleep(0)
+        task.cancel()
+        free.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await router.generate("canvas", "another otter")  # in the same thread, so after what was left behind
+        await asyncio.sleep(0)
+        assert len(kept) == 1
+        return router._runtime.deployments["canvas"].in_flight
+
+    in_flight, provider = busy(gone)
+    assert in_flight == 0
+    assert len(provider.sent) == 2

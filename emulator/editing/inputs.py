@@ -25,7 +25,19 @@ CEILING = 16_777_216
 
 _NOTE_MAX = 4000
 _EXIF_DESCRIPTION = 0x010E
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+# Pillow asserts that a picture with a palette has colours in it, and warns of broken EXIF (where warnings are errors).
+_BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    AssertionError,
+    UserWarning,
+    struct.error,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +134,10 @@ def _high_byte(value: float) -> float:
 def _note(file: Image.Image) -> str:
     """Words in the metadata; they can set failures off where a task has no prompt."""
     texts = [value for value in file.info.values() if isinstance(value, str)]
-    description = file.getexif().get(_EXIF_DESCRIPTION)
+    try:
+        description = file.getexif().get(_EXIF_DESCRIPTION)
+    except _BROKEN:
+        description = None
     if isinstance(description, str):
         texts.append(description)
     return "\n".join(texts)[:_NOTE_MAX]

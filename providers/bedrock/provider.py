@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from ..catalog import Catalog, Model
 from ..errors import BadResponse, ContentFiltered, InvalidRequest, LascauxError, ProviderError, Rejected
+from ..promises import unkept
 from ..types import Call, ImageRequest, ImageResult, Target
 from .families import family_for
 from .transport import Answer, Transport
@@ -35,7 +37,8 @@ class Bedrock:
         family = family_for(self._model(call.model))
         answer = self._exchange(target, call, timeout)
         try:
-            return family.parse(call, answer.payload, request_id=answer.request_id)
+            result = family.parse(call, answer.payload, request_id=answer.request_id)
+            return replace(result, warnings=(*result.warnings, *unkept(call, result.images)))
         except LascauxError as error:
             _trace(error, answer)
             raise

@@ -14,6 +14,15 @@ __all__ = ["Field", "InputFacts", "Lifecycle", "Model", "Quota", "SeedFacts", "S
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
+_PLAYED_BY = MappingProxyType(
+    {
+        Task.ERASE: (Task.INPAINT, "image"),
+        Task.IMAGE_TO_IMAGE: (Task.VARIATION, "images"),
+        Task.CONTROL_STRUCTURE: (Task.TEXT_TO_IMAGE, "conditionImage"),
+    }
+)
+"""Tasks for which Amazon has no ``taskType`` -> the one that does the same, if the model has this field in it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Field:
@@ -176,6 +185,16 @@ class Model:
     def sizes(self) -> Sizes:
         """The sizes of its first task: text-to-image where it has that."""
         return next(iter(self.tasks.values())).sizes
+
+    @property
+    def able(self) -> Mapping[Task, TaskFacts]:
+        """What can be asked of it: its tasks, and those that one of Amazon's does under another name."""
+        played = {
+            task: self.tasks[other]
+            for task, (other, field) in _PLAYED_BY.items()
+            if other in self.tasks and self.tasks[other].params_key and field in self.tasks[other].fields
+        }
+        return {**self.tasks, **played}
 
     @property
     def preview(self) -> bool:

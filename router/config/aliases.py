@@ -47,6 +47,8 @@ class _Aliases:
             self.second(name, seconds, found)
         for name in found:
             self.check_fallbacks(name, found, name in seconds)
+            if name not in seconds:
+                self.check_remover(name, found)
         return {name: found[name] for name in self.file.aliases if name in found}
 
     def second_name(self, entry: AliasEntry) -> str | None:
@@ -87,6 +89,7 @@ class _Aliases:
             uses=tuple(self.uses(entry, path)),
             strategy=entry.strategy,
             fallbacks=entry.fallbacks,
+            background_remover=entry.background_remover,
             strict=entry.strict,
             retry=retry,
             match=entry.match,
@@ -150,17 +153,38 @@ class _Aliases:
                 self.report.add(path, f"names {fallback!r} twice")
             elif target and target.match:
                 self.report.add(path, f"{fallback!r} passes model ids through and has no deployment to fall back to")
-        if cycle := _fallback_cycle(name, found):
+        if cycle := _cycle(name, {each: one.fallbacks for each, one in found.items()}):
             self.report.add(("aliases", name, "fallbacks"), f"goes in a circle: {' -> '.join(cycle)}")
 
+    def check_remover(self, name: str, found: Mapping[str, AliasConfig]) -> None:
+        """Whether what is named is there; what its models can do is known when the router is built."""
+        remover = found[name].background_remover
+        if remover is None:
+            return
+        path = ("aliases", name, "background_remover")
+        known = {**self.groups, **dict.fromkeys(self.report.names("aliases"))}
+        target = found.get(remover)
+        if remover not in known and remover not in self.broken:
+            missing(self.report, path, "an alias or a deployment", tuple(known), show=True)
+        elif target and target.match:
+            self.report.add(path, f"{remover!r} passes model ids through and has no deployment of its own")
+        elif remover == name or (target and target.background_remover == remover):
+            self.report.add(path, "names itself; name the deployment or another alias that removes backgrounds")
+        elif cycle := _cycle(name, {each: _listed(one.background_remover) for each, one in found.items()}):
+            self.report.add(path, f"goes in a circle: {' -> '.join(cycle)}")
 
-def _fallback_cycle(start: str, found: Mapping[str, AliasConfig]) -> tuple[str, ...] | None:
-    """A way from ``start`` along fallbacks back to it. A circle is told once, at the first of its names."""
+
+def _listed(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name,)
+
+
+def _cycle(start: str, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
+    """A way from ``start`` along what each name leads to, back to it. A circle is told once, at the first of its names."""
     ways: list[tuple[str, ...]] = [(start,)]
     seen = {start}
     while ways:
         way = ways.pop()
-        for step in found[way[-1]].fallbacks if way[-1] in found else ():
+        for step in found.get(way[-1], ()):
             if step == start:
                 names = tuple(found)
                 return (*way, step) if min(way, key=names.index) == start else None

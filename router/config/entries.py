@@ -54,6 +54,7 @@ class AliasConfig:
     uses: tuple[Use, ...] = ()
     strategy: str = "weighted_random"
     fallbacks: tuple[str, ...] = ()
+    background_remover: str | None = None
     strict: bool = False
     retry: RetryConfig | None = None
     match: str | None = None

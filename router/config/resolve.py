@@ -158,6 +158,7 @@ def _findings(file: ConfigFile) -> Iterator[tuple[str, str]]:
 
 def missing(report: Report, path: Path, what: str, known: tuple[str, ...], *, show: bool = False) -> None:
     """Note that a name leads nowhere, and what there is."""
-    names = ", ".join(sorted(known)[:10]) + (", ..." if len(known) > 10 else "")
+    spelt = [name if name.isprintable() else repr(name) for name in sorted(known)[:10]]
+    names = ", ".join(spelt) + (", ..." if len(known) > 10 else "")
     message = f"must be the name of {what}: {names}" if known else f"must be the name of {what}, but there are none"
     report.add(path, message, show=show, near=known)

@@ -155,6 +155,8 @@ class AliasEntry(Place):
     """How one of them is picked."""
     fallbacks: tuple[Text, ...] = ()
     """Aliases or deployments to go to when none of these can serve the request."""
+    background_remover: Text | None = None
+    """Alias or deployment that removes the background where a transparent one is asked for: a second call, at extra cost."""
     strict: Flag = False
     """Refuse what a model can not do exactly, instead of adapting it with a warning."""
     retry: RetryConfig | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ...catalog import Model, TaskFacts
@@ -22,14 +21,6 @@ __all__ = ["Amazon"]
 _CONFIG = "imageGenerationConfig"
 _SOURCES = ("image", "sourceImage")
 """What the picture is called whose size decides that of the result."""
-_PLAYED_BY = MappingProxyType(
-    {
-        Task.ERASE: (Task.INPAINT, "image"),
-        Task.IMAGE_TO_IMAGE: (Task.VARIATION, "images"),
-        Task.CONTROL_STRUCTURE: (Task.TEXT_TO_IMAGE, "conditionImage"),
-    }
-)
-"""Tasks without a ``taskType`` of their own -> the one that does the same, if the model has this field in it."""
 
 
 class Amazon(Generation):
@@ -43,15 +34,6 @@ class Amazon(Generation):
     """Input pictures must not be transparent."""
     variation_side_max: ClassVar[int | None] = None
     """The longest side of a variation's input, where it is not that of other tasks."""
-
-    def tasks(self, model: Model) -> Mapping[Task, TaskFacts]:
-        """The catalogue's tasks, and erase, image_to_image and control_structure where another task does the same."""
-        played = {
-            task: model.tasks[other]
-            for task, (other, field) in _PLAYED_BY.items()
-            if other in model.tasks and field in model.tasks[other].fields
-        }
-        return {**model.tasks, **played}
 
     def fill(self, draft: Draft) -> None:
         """Write every parameter but ``n`` and ``seed`` into the body."""

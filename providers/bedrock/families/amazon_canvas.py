@@ -18,8 +18,12 @@ def extended(picture: Picture, sides: Sides, change: str) -> tuple[Picture, Pict
     """The picture on a grey canvas that is larger by ``sides``, and the mask: new area in the colour ``change``.
 
     What is transparent in the picture becomes white, and is picture like the rest. Raises InvalidRequest for a picture
-    that can not be decoded. Pillow is loaded here.
+    that can not be decoded. Made once per picture.
     """
+    return picture.once(("extended", sides, change), lambda: _extended(picture, sides, change))
+
+
+def _extended(picture: Picture, sides: Sides, change: str) -> tuple[Picture, Picture]:
     from PIL import Image as Pillow
 
     left, right, up, down = sides

@@ -63,8 +63,13 @@ def flat(draft: Draft, parameter: str, picture: Picture, *, opaque: bool) -> Pic
     """
     if not opaque or not picture.alpha:
         return picture
-    if open_picture(picture, name=parameter).convert("RGBA").getchannel("A").getextrema()[0] == 255:
+    if picture.once("opaque", lambda: _is_opaque(picture, parameter)):
         return picture
     message = f"{draft.model.name} takes opaque pictures only; what is transparent becomes white"
     draft.adapt(parameter, message, allowed="an opaque picture")
     return flatten(picture, name=parameter)
+
+
+def _is_opaque(picture: Picture, parameter: str) -> bool:
+    lowest = open_picture(picture, name=parameter).convert("RGBA").getchannel("A").getextrema()[0]
+    return bool(lowest == 255)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import InvalidRequest
-from ...masks import flatten, mask_for
+from ...masks import flatten
 from ...types import Picture
 from . import amazon_inputs as inputs
 from .amazon_canvas import Sides, extended
 from .draft import Draft
+from .inputs import mask as write_mask
 from .sizes import show
 
 __all__ = ["area", "mask_image", "words"]
@@ -52,12 +53,7 @@ def mask_image(draft: Draft, mask: Picture, picture: Picture | None, mode: str |
     if picture is None:
         message = "it goes with image, which native has instead; give both there, or none"
         raise draft.wrong("mask", message, allowed="image and mask, both as parameters")
-    size, other = (show((one.width, one.height)) for one in (picture, mask))
-    if size != other:
-        message = f"it has {other} pixels and is stretched to the picture's {size}"
-        draft.adapt("mask", message, allowed=f"a mask of {size}", nearest=size)
-    change, mode = draft.facts.mask or "black", mode or draft.request.mask_mode
-    return mask_for(mask, picture, mode=mode, change=change, resize=True, binary=True).b64
+    return write_mask(draft, mask, picture, change=draft.facts.mask or "black", mode=mode, binary=True)
 
 
 def words(draft: Draft, value: Any) -> str:

@@ -12,7 +12,7 @@ import orjson
 from ...catalog import Field, Model, TaskFacts
 from ...errors import InvalidRequest
 from ...param_values import named
-from ...types import ImageRequest, Warning
+from ...types import Delivery, ImageRequest, Warning
 from . import dialects
 
 __all__ = ["Draft", "at", "write"]
@@ -40,6 +40,7 @@ class Draft:
         """Options and pictures that this task has a use for; the others are reported when the body is full."""
         self.body: dict[str, Any] = {}
         self.warnings: list[Warning] = []
+        self.delivery: Delivery | None = None
         self._placed: list[tuple[str, tuple[str, ...], Callable[[Any], bool]]] = []
 
     def put(self, parameter: str | None, value: Any, *path: str, says: Callable[[Any], bool] | None = None) -> None:

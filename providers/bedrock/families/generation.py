@@ -13,7 +13,7 @@ from ...types import Call, ImageRequest, ImageResult, Task, Warning
 from .answers import Entry, result
 from .draft import Draft, at, write
 from .seeds import following, sent
-from .shared import left_over, unused
+from .shared import delivery, left_over, made_as, unused
 
 __all__ = ["MOST_IMAGES", "Generation", "Priced", "whole"]
 
@@ -45,10 +45,6 @@ class Generation(ABC):
     def fill(self, draft: Draft) -> None:
         """Write every parameter but ``n`` and ``seed`` into the body."""
 
-    def tasks(self, model: Model) -> Mapping[Task, TaskFacts]:
-        """What this family does with a model: the catalogue's tasks, and those that one of them can play."""
-        return model.tasks
-
     @abstractmethod
     def priced(self, body: Mapping[str, Any], model: Model) -> Priced:
         """Read back what pricing needs, with the model's defaults where the body is silent."""
@@ -65,14 +61,14 @@ class Generation(ABC):
         stays 0 for every call. Fields in ``native`` win over parameters; what a call says about itself is read from the
         final body.
         """
-        tasks = self.tasks(model)
-        _check(request, model, tasks)
-        draft = Draft(request, model, tasks[request.task])
+        facts = _check(request, model)
+        draft = Draft(request, model, facts)
         headers = draft.headers()
         self.fill(draft)
         unused(draft)
         left_over(draft)
         draft.merge(request.native)
+        draft.delivery = delivery(draft)
         shares = self._shares(draft)
         seed = self._seed(draft)
         assumed = self._assumed(draft, shares) if seed is None else None
@@ -97,12 +93,18 @@ class Generation(ABC):
     def _shares(self, draft: Draft) -> list[int | None]:
         """How many pictures each call makes; None where the body says it, or needs not."""
         asked = draft.request.n
+        fields = draft.facts.fields
+        # Neither words nor a seed: nothing could make the next picture another one.
+        settled = _seeds(draft) is None and not any(name in fields for name in _PROMPTS)
+        if settled or (self.count_path is not None and self.count_path[-1] not in fields):
+            if asked > 1:
+                message = (
+                    f"{draft.request.task} on {draft.model.name} makes the same picture every time: it is made once"
+                )
+                draft.ignore("n", message, allowed="1", nearest="1")
+            return [None]
         if self.count_path is None:
             return [None] * asked
-        if self.count_path[-1] not in draft.facts.fields:
-            if asked > 1:
-                draft.ignore("n", f"{draft.request.task} makes one picture per request", allowed="1", nearest="1")
-            return [None]
         native = at(draft.body, self.count_path)
         if native is not None:
             if asked not in (1, native):
@@ -167,11 +169,15 @@ class Generation(ABC):
             images=(whole(at(body, self.count_path)) or 1) if self.count_path else 1,
             seed=seed,
             effective_seed=effective,
-            reproducible=effective is not None,
+            # Nothing is drawn at random to remove a background: no model has a seed for it.
+            reproducible=effective is not None or draft.request.task is Task.REMOVE_BACKGROUND,
             width=priced.width,
             height=priced.height,
             quality=priced.quality,
             steps=priced.steps,
+            format=made_as(draft),
+            ratio=_ratio(draft),
+            delivery=draft.delivery,
             warnings=tuple(draft.warnings),
         )
 
@@ -186,7 +192,18 @@ def _seeds(draft: Draft) -> SeedFacts | None:
     return draft.model.seed if "seed" in draft.facts.fields else None
 
 
-def _check(request: ImageRequest, model: Model, tasks: Mapping[Task, TaskFacts]) -> None:
+def _ratio(draft: Draft) -> str | None:
+    """The aspect ratio of what comes out, for a task that is told one."""
+    field = draft.facts.fields.get("aspect_ratio")
+    if field is None or draft.facts.sizes.kind != "aspect_ratio":
+        return None
+    said = draft.body.get("aspect_ratio", field.default)
+    return said if isinstance(said, str) else None
+
+
+def _check(request: ImageRequest, model: Model) -> TaskFacts:
+    """The facts of the request's task. Raises InvalidRequest for what no body can be begun with."""
+    tasks = model.able
     if request.task not in tasks:
         able = ", ".join(tasks)
         message = f"task: {model.id} can not do {request.task}; allowed: {able}"
@@ -202,6 +219,7 @@ def _check(request: ImageRequest, model: Model, tasks: Mapping[Task, TaskFacts])
         nearest = str(MOST_IMAGES) if isinstance(n, int) and n > MOST_IMAGES else "1"
         message = f"n: {n!r:.40} is not from 1 to {MOST_IMAGES}"
         raise InvalidRequest(message, parameter="n", allowed=f"1 to {MOST_IMAGES}", nearest=nearest)
+    return tasks[request.task]
 
 
 def _copied(value: Any) -> Any:

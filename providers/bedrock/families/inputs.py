@@ -8,11 +8,12 @@ from typing import Any
 
 from ...catalog import InputFacts, Sizes
 from ...images import read_header
+from ...masks import adapted_mask
 from ...types import Picture
 from . import sizes
 from .draft import Draft
 
-__all__ = ["accepted", "checked", "picture", "size_of"]
+__all__ = ["accepted", "checked", "mask", "picture", "size_of"]
 
 _LARGEST_SIDE = 65_535
 
@@ -51,6 +52,25 @@ def checked(draft: Draft, parameter: str, found: Picture, facts: InputFacts | No
     if facts.max_bytes is not None and length > facts.max_bytes:
         raise draft.wrong(parameter, f"{length} bytes are too many", allowed=f"at most {facts.max_bytes} bytes")
     return found
+
+
+def mask(
+    draft: Draft,
+    found: Picture,
+    image: Picture | None,
+    *,
+    change: str,
+    mode: str | None = None,
+    resize: bool = True,
+    binary: bool = False,
+) -> str:
+    """The mask as the model wants it, as base64; that it is stretched is said. See `adapted_mask`."""
+    mode = mode or draft.request.mask_mode
+    made, warnings = adapted_mask(found, image, mode=mode, change=change, resize=resize, binary=binary)
+    for warning in warnings:
+        size = sizes.show((image.width, image.height)) if image is not None else None
+        draft.adapt("mask", warning.message, allowed=f"a mask of {size}", nearest=size)
+    return made.b64
 
 
 def accepted(facts: InputFacts | None) -> str | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ...masks import mask_for
 from ...types import Picture, Task
-from . import inputs, shared, sizes
+from . import inputs, shared
 from .draft import Draft
 
 __all__ = ["edit"]
@@ -38,11 +37,7 @@ def _mask(draft: Draft, picture: Picture | None) -> None:
     if mask is not None:
         # The model reads either colour, so black on white stays what it is.
         change = "black" if mode == "black" else "white"
-        made = mask_for(mask, picture, mode=mode, change=change, resize=True, binary=False)
-        if (made.width, made.height) != (mask.width, mask.height):
-            size = sizes.show((made.width, made.height))
-            draft.adapt("mask", f"it is stretched to the picture's {size}", allowed=size, nearest=size)
-        draft.put("mask", made.b64, "mask_image")
+        draft.put("mask", inputs.mask(draft, mask, picture, change=change), "mask_image")
         draft.put(None, f"MASK_IMAGE_{change.upper()}", "mask_source")
     elif draft.native("mask_source") is None and draft.native("mask_image") is None:
         if picture is not None and not picture.alpha:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from math import sqrt
 
 from ...options import OPTIONS
-from ...types import Task
+from ...types import Delivery, Task
 from . import sizes
 from .draft import Draft
 
-__all__ = ["file_format", "from_input", "left_over", "pair", "plain_quality", "ratio", "sampling", "style", "unused"]
+__all__ = [
+    "delivery",
+    "file_format",
+    "from_input",
+    "left_over",
+    "made_as",
+    "pair",
+    "plain_quality",
+    "ratio",
+    "sampling",
+    "style",
+    "unused",
+]
 
 _OPENAI_STYLES = ("vivid", "natural")
 _FORMATS = ("png", "jpeg", "webp")
@@ -83,19 +95,54 @@ def plain_quality(draft: Draft) -> None:
 
 
 def file_format(draft: Draft) -> None:
-    """The file format, where the model offers it; else its own format, with a warning."""
-    if draft.request.output_format is None:
-        return
-    asked, made = draft.request.output_format, draft.model.output_formats
-    word = asked.strip().lower() if isinstance(asked, str) else ""
-    word = "jpeg" if word == "jpg" else word
-    if word not in _FORMATS:
-        draft.word("output_format", asked, made)
-    elif word not in made:
-        message = f"{draft.model.name} makes {' or '.join(made)} only; the picture is {made[-1]}"
-        draft.ignore("output_format", message, allowed=", ".join(made), nearest=made[-1])
-    elif "output_format" in draft.facts.fields:
+    """The file format, where the model offers it; else `delivery` has the picture converted. Transparency has no jpeg."""
+    word = _format_asked(draft)
+    if word == "jpeg" and draft.request.task is Task.REMOVE_BACKGROUND:
+        message = "what is removed becomes transparent, and jpeg can not hold transparency"
+        raise draft.wrong("output_format", message, allowed="png, webp", nearest="png")
+    if word in draft.model.output_formats and "output_format" in draft.facts.fields:
         draft.put("output_format", word, "output_format")
+
+
+def made_as(draft: Draft) -> str | None:
+    """The format that the model must answer with; None where it may choose (a default that nobody documents)."""
+    said = draft.body.get("output_format")
+    if isinstance(said, str):
+        return said if said in _FORMATS else None
+    made = draft.model.output_formats
+    return made[0] if len(made) == 1 else None
+
+
+def delivery(draft: Draft) -> Delivery | None:
+    """What is to be done with the pictures when they have come. For a body that is complete.
+
+    A model that ``native`` tells to make another format than the one asked for has its way, which `Draft.merge` says.
+    """
+    word, said = _format_asked(draft), made_as(draft)
+    offered = "output_format" in draft.facts.fields and word in draft.model.output_formats
+    if offered and said != word:
+        word = None
+    quality = draft.request.output_compression
+    if quality is not None:
+        allowed = "0 to 100"
+        if isinstance(quality, bool) or not isinstance(quality, int):
+            raise draft.wrong("output_compression", "a whole number is needed", allowed=allowed)
+        if not 0 <= quality <= 100:
+            nearest = str(min(max(quality, 0), 100))
+            raise draft.wrong("output_compression", f"{quality} is out of range", allowed=allowed, nearest=nearest)
+        if (word or said or "png") == "png":
+            message = "png loses nothing however it is compressed; it has no effect"
+            draft.ignore("output_compression", message, allowed="output_format jpeg or webp", nearest="jpeg")
+            quality = None
+    return None if word is None and quality is None else Delivery(format=word, quality=quality)
+
+
+def _format_asked(draft: Draft) -> str | None:
+    asked = draft.request.output_format
+    if asked is None:
+        return None
+    is_jpeg = isinstance(asked, str) and asked.strip().lower() == "jpg"
+    return "jpeg" if is_jpeg else draft.word("output_format", asked, _FORMATS)
 
 
 def sampling(draft: Draft) -> None:
@@ -108,8 +155,6 @@ def sampling(draft: Draft) -> None:
 def unused(draft: Draft) -> None:
     """Parameters that no model here has."""
     request, name = draft.request, draft.model.name
-    if request.output_compression is not None:
-        draft.ignore("output_compression", f"{name} chooses its own compression")
     if request.background is not None:
         words = ("auto", "opaque", "transparent")
         word = draft.word("background", request.background, words)

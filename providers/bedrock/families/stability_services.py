@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...catalog import Model, Sizes
-from ...masks import mask_for
 from ...options import OPTIONS
 from ...types import Picture, Task
 from . import inputs, shared
@@ -25,8 +24,8 @@ class StabilityServices(Stability):
     """Edits of one picture per call. Which fields a service has, and their limits, is the catalogue's to say.
 
     White parts of a mask are changed, grey ones in part, and the service resizes the mask to the picture. Without a mask
-    it changes what is transparent in the picture. Two services (remove_background, upscale_fast) have no seed: the same
-    picture comes out however often they are asked. Facts: WIRE.md, section 8.
+    it changes what is transparent in the picture. Two services (remove_background, upscale_fast) have no seed. Facts:
+    WIRE.md, section 8.
     """
 
     name = "stability_service"
@@ -34,8 +33,6 @@ class StabilityServices(Stability):
     def fill(self, draft: Draft) -> None:
         """Write every parameter but ``n`` and ``seed`` into the body."""
         request = draft.request
-        if draft.model.seed is None and request.n > 1:
-            raise draft.wrong("n", f"{draft.model.name} makes the same picture every time", allowed="1", nearest="1")
         texts(draft)
         _pictures(draft)
         _options(draft)
@@ -47,7 +44,7 @@ class StabilityServices(Stability):
         shared.sampling(draft)
         shared.style(draft, "style_preset")
         shared.plain_quality(draft)
-        _format(draft)
+        shared.file_format(draft)
 
     def priced(self, body: Mapping[str, Any], model: Model) -> Priced:
         """The size of the picture that comes out, as far as it is documented. A service has one price for all sizes."""
@@ -82,8 +79,7 @@ def _mask(draft: Draft, image: Picture | None) -> None:
     mask = draft.request.mask
     if mask is not None:
         # The service resizes it, so it keeps its own size.
-        made = mask_for(mask, image, mode=draft.request.mask_mode, change="white", resize=False, binary=False)
-        draft.put("mask", made.b64, "mask")
+        draft.put("mask", inputs.mask(draft, mask, image, change="white", resize=False), "mask")
     elif draft.native("mask") is None and image is not None and not image.alpha:
         message = f"{draft.request.task} needs a mask, or a picture whose transparent parts are what shall change"
         raise draft.wrong("mask", message, allowed="a picture of the area to change")
@@ -112,18 +108,6 @@ def _words(draft: Draft, name: str, limit: int | None) -> None:
         draft.put(name, text, name)
     elif draft.native(name) is None:
         raise draft.wrong(name, f"{draft.request.task} needs it: {OPTIONS[name]}", allowed="a text that is not empty")
-
-
-def _format(draft: Draft) -> None:
-    """The file format; jpeg is in the schema of remove_background too, but what it removed would not be transparent."""
-    asked = draft.request.output_format
-    word = asked.strip().lower() if isinstance(asked, str) else ""
-    if draft.request.task is Task.REMOVE_BACKGROUND and word in ("jpeg", "jpg"):
-        message = "jpeg can not hold transparency; the picture is png"
-        draft.adapt("output_format", message, allowed="png, webp", nearest="png")
-        draft.put(None, "png", "output_format")
-    else:
-        shared.file_format(draft)
 
 
 def _made(body: Mapping[str, Any], task: Task, sizes: Sizes) -> tuple[int, int] | None:
