@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -16,8 +17,9 @@ from .cache import Flight
 from .client import Client, in_context
 from .config import Config
 from .edits import edit_params, variation_params
-from .effects import Effect, Flow, Gather, Join, Send, Served, Sleep
+from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
 from .explain import Explanation, Quote
+from .line import Ticket
 from .records import Result
 from .reload import Reload, Source
 from .runtime import Run
@@ -35,7 +37,7 @@ class AsyncRouter(Client):
     """
 
     def __init__(self, config: Config | Mapping[str, Any], *, max_workers: int = 256, **parts: Any) -> None:
-        self._sleep: Callable[[float], Any] = parts.pop("sleep", None) or asyncio.sleep
+        self._sleep: Callable[[float], Any] | None = parts.pop("sleep", None)
         super().__init__(config, **parts)
         self._max_workers = max_workers
         self._pool = self._new_pool()
@@ -83,7 +85,7 @@ class AsyncRouter(Client):
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            run.trail.stopped.set()
+            run.trail.stop()
             if not run.sending:
                 task.cancel()
             raise
@@ -168,8 +170,8 @@ class AsyncRouter(Client):
         match effect:
             case Send():
                 return await self._send(run, effect)
-            case Sleep(seconds):
-                return await self._sleep(seconds)
+            case Wait(ticket, seconds):
+                return await (_woken(ticket, seconds) if self._sleep is None else self._sleep(seconds))
             case Join(key, timeout):
                 flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
@@ -210,6 +212,20 @@ class AsyncRouter(Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+async def _woken(ticket: Ticket, seconds: float) -> None:
+    """Wait until the ticket is woken, by whatever thread, without owning a thread."""
+    loop = asyncio.get_running_loop()
+    woken = asyncio.Event()
+
+    def wake() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(woken.set)
+
+    ticket.listen(wake)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(woken.wait(), seconds)
 
 
 async def _landing(flight: Flight[Served], timeout: float) -> None:

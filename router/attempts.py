@@ -3,39 +3,39 @@
 It yields steps and is sent their outcomes. A driver of a few lines performs them, with threads, with asyncio, or under a
 virtual clock in tests and simulations. The order of things: an identical answer in the cache; an identical request in
 flight; then, alias by alias along the chain, the deployments that are ready and were not tried. Only when nobody along the
-whole chain can take the request at once does it panic (ask the least bad) or wait (for throttling or a limit to pass, with
-backoff).
+whole chain can take the request at once does it panic (ask the least bad) or stand in line (for throttling or a limit to
+pass, first come first served, with backoff after failures).
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..providers.errors import AttemptTimeout, Effect, LascauxError
+from ..providers.errors import Effect, LascauxError, Throttled
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
 from .choice import choose, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
-from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Sleep, Store
+from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
+from .endings import nobody_left, too_late, twin
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
+from .health import State
 from .plan import Alias, Step, nobody_can
 from .records import Attempt, Route
-from .retry import backoff
+from .retry import backoff, says_nothing
+from .turn import Turn
 
 __all__ = ["request_flow"]
-
-_HURRY = 10.0
-"""Seconds. A shorter limit that a caller has set for one request says more about the caller than about a deployment."""
 
 
 def request_flow(context: Context, request: ImageRequest, trail: Trail) -> Flow:
     """The whole life of a request. Raises `LascauxError`; every error carries the attempts that were made."""
     with context.lock:
         context.budget.deposit()
+        context.billed.deposit()
     try:
         return (yield from _Part(context, trail, request, context.planner.chain(trail.alias)).run())
     except LascauxError as error:
@@ -64,7 +64,9 @@ class _Part:
         self.hopeless: set[str] = set(whole.hopeless) if whole else set()
         self.looked_up: set[str] = set()
         self.calls: dict[str, int] = dict(whole.calls) if whole else {}
+        self.failures: dict[tuple[str, str], int] = dict(whole.failures) if whole else {}
         self.waits = 0
+        self.turn = Turn(context, trail)
         self.last_error: LascauxError | None = whole.last_error if whole else None
         today = context.today()
         self.steps = tuple(
@@ -102,7 +104,7 @@ class _Part:
                 raise self._too_late()
             failure = flight.outcome.exception()
             if failure is not None:
-                raise _copy(failure)
+                raise twin(failure)
             served = flight.outcome.result()
             if served is not None:
                 return tuple(
@@ -113,7 +115,7 @@ class _Part:
     def _flight_key(self, keys: tuple[str, ...]) -> str:
         """Who may share a failure: equal calls with the same ways out and the same patience."""
         trail = self.trail
-        patience = f"{trail.attempt_timeout:g}|{trail.deadline - trail.started:g}"
+        patience = f"{trail.attempt_timeout:g}|{trail.deadline - trail.started:g}|{trail.max_wait}"
         return f"{trail.alias.name}|{self.request.strict}|{patience}|{'+'.join(keys)}"
 
     def _in_our_words(self, entry: Entry) -> Entry:
@@ -151,29 +153,36 @@ class _Part:
 
     def attempts(self) -> Flow:
         """Ask one deployment after the other until one answers, nobody is left, or time is over."""
-        while True:
-            now = self.context.clock()
-            if now >= self.trail.deadline:
-                raise self._too_late()
-            if self.trail.stopped.is_set():
-                raise self.last_error or NoDeploymentAvailable("the caller has gone before anybody was asked")
-            step, permit = self._next(now)
-            if step is None:
-                yield Sleep(self._patience(now))
-                self.waits += 1
-                self.tried = set(self.hopeless)
-            elif permit is None:
-                return (yield from self.fan_out(step))
-            else:
-                key = permit.candidate.key
-                if key is not None and key not in self.looked_up:
-                    self.looked_up.add(key)
-                    hit = yield from self.remember(permit, key)
-                    if hit is not None:
-                        return self._served(self._in_our_words(hit), "hit")
-                entry = yield from self.send(step, permit)
-                if entry is not None:
-                    return self._served(entry, "bypass" if key is None else "miss")
+        try:
+            while True:
+                now = self.context.clock()
+                if now >= self.trail.deadline:
+                    raise self._too_late()
+                if self.trail.stopped.is_set():
+                    raise self.last_error or NoDeploymentAvailable("the caller has gone before anybody was asked")
+                step, permit = self._next(now)
+                if step is None:
+                    yield self._stand(now)
+                elif permit is None:
+                    return (yield from self.fan_out(step))
+                else:
+                    served = yield from self.ask(step, permit)
+                    if served is not None:
+                        return served
+        finally:
+            with self.context.lock:
+                self.turn.over(self.context.clock())
+
+    def ask(self, step: Step, permit: Permit) -> Generator[Any, Any, Served | None]:
+        """Look into the cache once more, then make the call. None if it failed and somebody else may be asked."""
+        key = permit.candidate.key
+        if key is not None and key not in self.looked_up:
+            self.looked_up.add(key)
+            hit = yield from self.remember(permit, key)
+            if hit is not None:
+                return self._served(self._in_our_words(hit), "hit")
+        entry = yield from self.send(step, permit)
+        return None if entry is None else self._served(entry, "bypass" if key is None else "miss")
 
     def remember(self, permit: Permit, key: str) -> Generator[Lookup, Any, Entry | None]:
         """Before a lower priority or a fallback is called: it may have answered the same before."""
@@ -214,16 +223,16 @@ class _Part:
             panic=permit.panic,
         )
         try:
-            result, cost = yield Send(target, call, until, step.alias.name, ordinal)
+            result, cost = yield Send(target, call, until, step.alias.name, ordinal, permit)
         except LascauxError as error:
-            says_nothing = _says_nothing(error, until - started, step.alias)
-            self._settle(permit, error, abandoned=says_nothing)
-            if not says_nothing:
+            silent = says_nothing(error, until - started, step.alias.retry)
+            self._settle(permit, error, abandoned=silent)
+            if not silent:
                 self._teach(step, permit, started, error)
             self._record(record, outcome=error.code, error=error, may_be_billed=error.may_be_billed)
             if not error.retry:
                 raise
-            self._learn(candidate.name, error)
+            self._learn(step.alias.name, candidate.name, error)
             return None
         except BaseException:
             self._settle(permit, None, abandoned=True)
@@ -257,50 +266,74 @@ class _Part:
 
     def _next(self, now: float) -> tuple[Step, Permit | None] | tuple[None, None]:
         """Who is asked now: a step with a permit, or a step whose parts go out; (None, None) if nobody can be."""
-        open_steps = [step for step in self.steps if step.candidates and self._attempts_left(step)]
         with self.context.lock:
-            if self.last_error is not None and not self.context.budget.available(now):
-                raise self._nobody_left(now, "the retry budget is used up")
+            if self.turn.again is not None and now >= self.turn.again:
+                self.turn.again = None
+                self.tried = set(self.hopeless)
+            self._check_budgets(now)
+            open_steps = self._open_steps()
+            barred = self.turn.barred(now)
+            tried = self.tried | barred if barred else self.tried
             for step in open_steps:
                 if step.parts:
-                    if somebody(step, now, tried=self.tried):
+                    if somebody(step, now, tried=tried):
                         return step, None
                     continue
-                permit = choose(step, now, tried=self.tried)
+                permit = choose(step, now, tried=tried)
                 if permit is not None:
-                    return step, self._spend(permit)
+                    return step, self._spend(permit, now)
             for step in open_steps:
                 if step.parts:
                     return step, None
-                permit = least_bad(step, now, self.context.panic_threshold, tried=self.tried)
+                permit = least_bad(step, now, self.context.panic_threshold, tried=tried)
                 if permit is not None:
-                    return step, self._spend(permit)
+                    return step, self._spend(permit, now)
         return None, None
 
-    def _spend(self, permit: Permit) -> Permit:
+    def _check_budgets(self, now: float) -> None:
+        """May one more call be made? Called under the lock, before anybody is chosen."""
+        if self.last_error is None:
+            return
+        if not self.context.budget.available(now):
+            raise self._nobody_left(now, "the retry budget is used up")
+        if self.last_error.may_be_billed and not self.context.billed.available(now):
+            raise self._nobody_left(now, "the retry budget for calls that may have been billed is used up")
+
+    def _spend(self, permit: Permit, now: float) -> Permit:
+        self.turn.over(now)
         if self.last_error is not None:
             self.context.budget.spend()
+            if self.last_error.may_be_billed:
+                self.context.billed.spend()
         return permit
 
-    def _attempts_left(self, step: Step) -> bool:
-        return self.calls.get(step.alias.name, 0) < step.alias.retry.attempts
+    def _open_steps(self) -> list[Step]:
+        return [step for step in self.steps if step.candidates and self._attempts_left(step)]
 
-    def _patience(self, now: float) -> float:
-        """Seconds until somebody may take the request. Raises when waiting is no plan or would outlast the deadline."""
-        waits: list[float] = []
+    def _attempts_left(self, step: Step) -> bool:
+        name, retry = step.alias.name, step.alias.retry
+        return self.calls.get(name, 0) < retry.attempts and all(
+            self.failures.get((name, code), 0) <= extra for code, extra in retry.on.items()
+        )
+
+    def _stand(self, now: float) -> Wait:
+        """Wait until somebody may take the request. Raises when waiting is no plan or would take too long."""
         with self.context.lock:
-            for step in self.steps:
-                rests = [c.deployment.rests_for(now) for c in step.candidates if c.name not in self.hopeless]
-                known = [rest for rest in rests if rest is not None]
-                if known and self._attempts_left(step):
-                    jitter = backoff(step.alias.retry, self.waits, self.context.rng) if self.last_error else 0.0
-                    waits.append(max(min(known), jitter))
-            seconds = min(waits, default=None)
-            if seconds is None:
-                raise self._nobody_left(now)
-            if now + seconds >= self.trail.deadline:
-                raise self._nobody_left(now, "the next place is free after the deadline")
-        return seconds
+            steps = self._open_steps()
+            places = {c.deployment: step for step in steps for c in step.candidates if c.name not in self.hopeless}
+            failed = [place for place in places if place.name in self.tried]
+            if failed and self.turn.again is None:
+                paced = isinstance(self.last_error, Throttled)  # its quota says when to come again
+                policy = places[failed[0]].alias.retry
+                self.turn.again = now + (0.0 if paced else backoff(policy, self.waits, self.context.rng))
+                self.waits += 1
+            fresh = tuple(place for place in places if place.name not in self.tried)
+            newcomer = self.turn.order is None
+            wait = self.turn.stand(fresh, failed, now)
+            if isinstance(wait, Wait):
+                return wait
+            reason = "the next place is free too late" if wait is not None else ""
+            raise self._nobody_left(now, reason, wait if newcomer else None)
 
     def _settle(self, permit: Permit, error: LascauxError | None, *, abandoned: bool = False) -> None:
         deployment = permit.candidate.deployment
@@ -309,6 +342,10 @@ class _Part:
             before = deployment.state(now)
             deployment.settle(permit, now, error, abandoned=abandoned)
             after = deployment.state(now)
+            if before is not after and after is not State.CLOSED:
+                self.context.line.closed(deployment)
+            else:
+                self.context.line.freed(deployment)
         if before is not after:
             self.context.on_breaker(deployment.name, after.value)
 
@@ -327,7 +364,9 @@ class _Part:
             outcome.setdefault("request_id", getattr(error, "request_id", None))
         self.trail.attempts.append(replace(record, duration=duration, **outcome))
 
-    def _learn(self, name: str, error: LascauxError) -> None:
+    def _learn(self, alias: str, name: str, error: LascauxError) -> None:
+        kind = (alias, type(error).default_code)
+        self.failures[kind] = self.failures.get(kind, 0) + 1
         self.last_error = error
         self.tried.add(name)
         if error.effect in (Effect.OUT, Effect.RETIRED):
@@ -337,48 +376,16 @@ class _Part:
         return (Piece(self.request.n, cache, entry=entry),)
 
     def _too_late(self) -> DeadlineExceeded:
-        seconds = self.trail.deadline - self.trail.started
-        error = DeadlineExceeded(f"{self.trail.alias.name!r} did not answer within {seconds:g} s{self._so_far()}")
-        error.__cause__ = self.last_error
-        return error
+        return too_late(self.trail, self.number, self.last_error)
 
-    def _nobody_left(self, now: float, why: str = "") -> AttemptsFailed | NoDeploymentAvailable:
+    def _nobody_left(
+        self, now: float, why: str = "", retry_after: float | None = None
+    ) -> AttemptsFailed | NoDeploymentAvailable:
         """The final error. Called under the lock."""
-        left = [
-            c.deployment.ready_in(now) for step in self.steps for c in step.candidates if c.name not in self.hopeless
-        ]
-        retry_after = min(left, default=None)
-        name = repr(self.trail.alias.name)
-        reason = f" ({why})" if why else ""
-        if self.last_error is None:
-            return NoDeploymentAvailable(
-                f"no deployment of {name} can take a request now{reason}", retry_after=retry_after
-            )
-        error = AttemptsFailed(
-            f"every attempt for {name} failed{reason}{self._so_far()}",
-            attempts=self.trail.attempts,
-            retry_after=retry_after,
-        )
-        error.__cause__ = self.last_error
-        return error
-
-    def _so_far(self) -> str:
-        mine = [attempt for attempt in self.trail.attempts if attempt.part == self.number]
-        if not mine:
-            return ""
-        listed = "; ".join(map(str, mine))
-        return f": {listed}. Last error: {self.last_error}" if self.last_error else f": {listed}"
-
-
-def _says_nothing(error: LascauxError, timeout: float, alias: Alias) -> bool:
-    """Is this the limit of a caller in a hurry, or a wait of our own, rather than a fault of the deployment?"""
-    if not isinstance(error, AttemptTimeout):
-        return False
-    return not error.may_be_billed or timeout < min(alias.retry.attempt_timeout, _HURRY)
-
-
-def _copy(error: BaseException) -> BaseException:
-    """The same failure for another waiter: an exception that is raised twice would mix two tracebacks."""
-    twin = copy.copy(error)
-    twin.__cause__ = error.__cause__
-    return twin
+        places = {c.deployment for step in self.steps for c in step.candidates if c.name not in self.hopeless}
+        self.turn.over(now)
+        if retry_after is None:
+            retry_after = self.context.line.wait(places, now)
+        if retry_after is None:
+            retry_after = min((place.ready_in(now) for place in places), default=None)
+        return nobody_left(self.trail, self.number, self.last_error, why, retry_after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,8 @@ from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
 from .heritage import Heritage
+from .learning import Quota
+from .line import Line
 from .plan import Alias, Planner, Use
 from .prices import cost_of
 from .quota import Limits
@@ -88,6 +91,7 @@ class _Builder:
         self.health = HealthPolicy(**_fields(config.health))
         self.retry = RetryPolicy(**_fields(config.retry))
         self.deployments: dict[str, Deployment] = {}
+        self.quotas = {_account(kept.target): kept.limits.quota for kept in self.heritage.deployments}
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
@@ -129,6 +133,9 @@ class _Builder:
             today=self.today,
             rng=self.rng,
             budget=self.budget(clock()),
+            billed=self.billed(clock()),
+            line=previous.context.line if previous else Line(),
+            orders=previous.context.orders if previous else itertools.count(),
             lock=self.lock,
             panic_threshold=self.health.panic_threshold,
             on_breaker=telemetry.breaker,
@@ -152,6 +159,12 @@ class _Builder:
         if self.previous and self.previous.config.retry.budget == self.config.retry.budget:
             return self.previous.context.budget
         return RetryBudget(self.retry.budget, now)
+
+    def billed(self, now: float) -> RetryBudget:
+        """The same for calls after one that may have been billed."""
+        if self.previous and self.previous.config.retry.billed_budget == self.config.retry.billed_budget:
+            return self.previous.context.billed
+        return RetryBudget.billed(self.retry.billed_budget, now)
 
     def alias(self, alias: AliasConfig, uses: tuple[Use, ...]) -> Alias:
         """A named group with its own strategy state."""
@@ -209,13 +222,18 @@ class _Builder:
         made = Deployment(
             target,
             health=self.health,
-            limits=Limits(config.limits.rpm, config.limits.concurrency),
+            limits=Limits(config.limits.rpm, config.limits.concurrency, self._quota(target)),
+            rng=self.rng,
             eol=None if wire.kind in _OWN else life.eol,
             replacement=life.replacement[0] if life.replacement else None,
         )
         self._check_region(target, model, config)
         with self.lock:
             return self.heritage.deployment(made)
+
+    def _quota(self, target: Target) -> Quota:
+        """What AWS keeps per account, region and model is learned together."""
+        return self.quotas.setdefault(_account(target), Quota())
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile
@@ -350,6 +368,11 @@ def _inherit(config: Config, previous: Runtime) -> Heritage:
     aliases = previous.aliases.all() if config.pricing == previous.config.pricing else ()
     judge_anew = config.lifecycle != previous.config.lifecycle
     return Heritage(previous.made(), aliases, previous.heritage, judge_anew=judge_anew)
+
+
+def _account(target: Target) -> tuple[object, ...]:
+    """Whose quota a call counts against."""
+    return target.model, target.model_id, target.region, target.credentials, target.endpoint_url
 
 
 def _wire_id(wire: ModelRef, model: Model) -> str:

@@ -26,7 +26,7 @@ from .build import build
 from .cache import Flights
 from .config import Config, Origin
 from .edits import edit_params, variation_params
-from .effects import Flow, Gather, Join, Send, Served, Sleep
+from .effects import Flow, Gather, Join, Send, Served, Wait
 from .errors import NoDeploymentAvailable
 from .explain import Explanation, Quote, explain
 from .records import Result
@@ -187,8 +187,9 @@ class Router(Client):
         ``negative_prompt``, ``aspect_ratio``, ``style``, ``cfg_scale``, ``steps``, ``output_format``, ... and ``native`` for
         fields of the provider's own: those that every model has are rewritten for whoever answers, others are merged into
         the body of a model that speaks their dialect. About the way: ``strict`` (refuse instead of adapting),
-        ``deadline`` and ``attempt_timeout`` (seconds), ``cache=False``, ``tenant`` (answers are not shared between tenants),
-        ``routing_key`` (what an alias with the strategy ``sticky`` goes by).
+                ``deadline`` and ``attempt_timeout`` (seconds), ``max_wait`` (seconds in line where all are at their limits),
+        ``cache=False``, ``tenant`` (answers are not shared between tenants), ``routing_key`` (what an alias with the
+        strategy ``sticky`` goes by).
 
         Raises InvalidRequest (a parameter), ContentFiltered, UnknownAlias, AttemptsFailed, NoDeploymentAvailable or
         DeadlineExceeded: all of them `LascauxError`, all with ``.attempts``.
@@ -280,8 +281,12 @@ class Router(Client):
         match effect:
             case Send():
                 return run.exchange(effect)
-            case Sleep(seconds):
-                return (self._sleep or run.trail.stopped.wait)(seconds)
+            case Wait(ticket, seconds):
+                if self._sleep is not None:
+                    self._sleep(seconds)
+                elif not run.trail.stopped.is_set():
+                    ticket.wait(seconds)
+                return None
             case Join(key, timeout):
                 flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
@@ -298,7 +303,7 @@ class Router(Client):
             futures = [pool.submit(in_context(self._drive), run, flow) for flow in flows]
             outcomes = [_outcome(future) for future in futures]
         except BaseException:
-            run.trail.stopped.set()  # we are interrupted: calls under way end in their threads, no new one is made
+            run.trail.stop()  # we are interrupted: calls under way end in their threads, no new one is made
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         pool.shutdown()

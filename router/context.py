@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from random import Random
 
+from .line import Line, Ticket
 from .plan import Alias, Planner
 from .records import Attempt, Exclusion, Route
 from .retry import RetryBudget
@@ -37,13 +38,18 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What all requests of a router share. ``lock`` guards every deployment, strategy and the budget."""
+    """What all requests of a router share. ``lock`` guards every deployment, strategy, the budgets and the line."""
 
     planner: Planner
     clock: Callable[[], float]
     today: Callable[[], date]
     rng: Random
     budget: RetryBudget
+    billed: RetryBudget
+    """For calls after one that may have been billed."""
+    line: Line = field(default_factory=Line)
+    orders: Iterator[int] = field(default_factory=itertools.count)
+    """Requests are numbered as they come in."""
     panic_threshold: float = 0.5
     lock: Guard = field(default_factory=Guard)
     on_breaker: Callable[[str, str], None] = lambda deployment, state: None
@@ -58,13 +64,23 @@ class Trail:
     started: float
     deadline: float
     attempt_timeout: float
+    max_wait: float | None = None
+    """Seconds that each part may stand in line; None: as long as the deadline allows."""
     tenant: str = ""
     caching: bool = True
     routing_key: str | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the caller has gone: what is under way may end, nothing new is started."""
+    tickets: set[Ticket] = field(default_factory=set)
+    """Where it stands in line."""
     attempts: list[Attempt] = field(default_factory=list)
     excluded: list[Exclusion] = field(default_factory=list)
     route: Route | None = None
     """Where the last call was sent."""
     ordinals: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def stop(self) -> None:
+        """The caller has gone: whatever waits gives up."""
+        self.stopped.set()
+        for ticket in tuple(self.tickets):
+            ticket.wake()

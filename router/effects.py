@@ -9,8 +9,10 @@ from typing import Any
 from ..providers.errors import LascauxError
 from ..providers.types import Call, Target
 from .cache import Entry, Flight
+from .deployment import Permit
+from .line import Ticket
 
-__all__ = ["Effect", "Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Sleep", "Store"]
+__all__ = ["Effect", "Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Store", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Land:
 class Send:
     """Make one upstream call before ``until``, on the router's clock. Outcome: (ImageResult, Cost), or a `LascauxError`.
 
-    The limit is a moment, so that waiting for a thread counts.
+    The limit is a moment, so that waiting for a thread counts. Who performs it tells the ``permit`` when the call departs.
     """
 
     target: Target
@@ -56,12 +58,14 @@ class Send:
     until: float
     alias: str
     ordinal: int
+    permit: Permit
 
 
 @dataclass(frozen=True, slots=True)
-class Sleep:
-    """Wait. Outcome: None."""
+class Wait:
+    """Wait until the ticket is woken, or for so many seconds. Outcome: None."""
 
+    ticket: Ticket
     seconds: float
 
 
@@ -83,5 +87,5 @@ class Piece:
 
 
 Served = tuple[Piece, ...]
-Effect = Lookup | Store | Join | Land | Send | Sleep | Gather
+Effect = Lookup | Store | Join | Land | Send | Wait | Gather
 Flow = Generator[Effect, Any, Served]

@@ -43,7 +43,7 @@ class Considered:
     retired: bool
     state: str
     in_flight: int
-    learned_rpm: float | None = None
+    learned_rpm: int | None = None
     calls: int = 0
     share: float | None = None
     score: float | None = None
@@ -286,7 +286,7 @@ def _facts(alias: str, use: Use, now: float) -> dict[str, Any]:
         "retired": deployment.retired,
         "state": deployment.state(now).value,
         "in_flight": deployment.in_flight,
-        "learned_rpm": getattr(deployment, "learned_rpm", None),
+        "learned_rpm": deployment.learned_rpm,
     }
 
 
@@ -299,8 +299,11 @@ def _why_not(deployment: Deployment, now: float) -> str:
     free_in = deployment.limits.free_in(now, deployment.in_flight)
     if free_in is None:
         return f"at its limit of {deployment.limits.concurrency} calls at once"
-    if free_in > 0:
-        return f"at its limit of {deployment.limits.rpm} calls a minute for {seconds}"
+    if free_in > 0 and free_in >= deployment.ready_in(now):
+        rpm, learned = deployment.limits.rpm, deployment.learned_rpm
+        if learned is None or (rpm is not None and rpm < learned):
+            return f"at its limit of {rpm} calls a minute for {seconds}"
+        return f"at its learned limit of {learned} calls a minute for {seconds}"
     if deployment.ready_in(now) > 0:
         return f"resting for {seconds} after it was throttled"
     return "a probe is under way"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from random import Random
 
 from ..providers.errors import Effect
 
 __all__ = ["CircuitBreaker", "HealthPolicy", "State"]
 
 _FIRST_REST = 1.0
-"""Seconds a throttled deployment rests when AWS names no time. Bedrock sends no rate-limit headers."""
+"""Seconds for which a model that is still loading rests when AWS names no time."""
+_HALF = 15.0
+"""Seconds. Calls are counted in two halves of a window that rolls on by one half at a time."""
+_JITTER = 0.1
+"""A cooldown is this much longer or shorter, so that the processes of a fleet do not all probe at once."""
+_FIRST_SHARE = 0.1
 
 
 class State(StrEnum):
@@ -28,25 +34,45 @@ class HealthPolicy:
     failures: int = 5
     cooldown: float = 30.0
     max_cooldown: float = 300.0
+    slow_start: float = 30.0
     panic_threshold: float = 0.5
 
 
 class CircuitBreaker:
-    """Closed until ``failures`` failures in a row; then open for a cooldown that doubles each time it fails again.
+    """Closed until ``failures`` failures in a row, or so many within half a minute that are half of all calls.
 
-    After the cooldown one probe is let through: success closes the breaker, failure opens it for longer. Throttling is not
-    illness: it makes the deployment *rest* without opening the breaker. Not locked; the caller holds the lock.
+    Then it is open for a cooldown that doubles each time it fails again. After the cooldown one probe is let through:
+    success closes the breaker, failure opens it for longer. Whoever comes back takes a share of the traffic that grows
+    for ``slow_start`` seconds. Throttling is not illness: it makes the deployment *rest* where a time is named, without
+    opening the breaker. Not locked; the caller holds the lock.
     """
 
-    __slots__ = ("_failures", "_openings", "_probing", "_rests", "_until", "policy", "rest_until")
+    __slots__ = (
+        "_calls",
+        "_closed_at",
+        "_failures",
+        "_half",
+        "_openings",
+        "_probing",
+        "_rests",
+        "_rng",
+        "_until",
+        "policy",
+        "rest_until",
+    )
 
-    def __init__(self, policy: HealthPolicy) -> None:
+    def __init__(self, policy: HealthPolicy, rng: Random | None = None) -> None:
+        """Without ``rng`` cooldowns have no jitter."""
         self.policy = policy
+        self._rng = rng
         self._failures = 0
         self._openings = 0
         self._until: float | None = None
         self._probing = False
         self._rests = 0
+        self._closed_at: float | None = None
+        self._half = 0
+        self._calls = [0, 0, 0, 0]  # calls and failures of this half, and of the one before
         self.rest_until = 0.0
 
     def state(self, now: float) -> State:
@@ -59,26 +85,41 @@ class CircuitBreaker:
         """May an ordinary request (or a probe, when half open) be sent now?"""
         if now < self.rest_until:
             return False
-        state = self.state(now)
-        return state is State.CLOSED or (state is State.HALF_OPEN and not self._probing)
+        return self._until is None or (now >= self._until and not self._probing)
 
     def ready_in(self, now: float) -> float:
         """Seconds until `admits` may turn true again; 0 if it may now."""
         return max(self.rest_until, self._until or 0.0, now) - now
 
+    def share(self, now: float) -> float:
+        """The part of its ordinary traffic that it should take: from a tenth to 1 after it has come back."""
+        if self._closed_at is None:
+            return 1.0
+        grown = (now - self._closed_at) / self.policy.slow_start
+        if grown >= 1.0:
+            self._closed_at = None
+            return 1.0
+        return _FIRST_SHARE + (1.0 - _FIRST_SHARE) * max(grown, 0.0)
+
     def begin(self, now: float) -> bool:
         """Note that a call starts. True if it is the probe."""
-        probe = self.state(now) is State.HALF_OPEN and not self._probing
+        probe = self._until is not None and now >= self._until and not self._probing
         self._probing = self._probing or probe
         return probe
 
-    def succeeded(self, *, probe: bool) -> None:
+    def succeeded(self, now: float, *, probe: bool) -> None:
         """The deployment answered. A late answer of an older call does not close an open breaker."""
         if probe:
             self._probing = False
-        if probe or self._until is None:
-            self._failures = self._openings = self._rests = 0
-            self._until = None
+        if not probe and self._until is not None:
+            return
+        if probe:
+            self._calls = [0, 0, 0, 0]
+            self._closed_at = now if self.policy.slow_start else None
+        else:
+            self._count(now)
+        self._failures = self._openings = self._rests = 0
+        self._until = None
 
     def abandoned(self, *, probe: bool) -> None:
         """The caller went away before there was an answer: nothing was learned."""
@@ -90,24 +131,43 @@ class CircuitBreaker:
         if probe:
             self._probing = False
         if effect is Effect.COOLDOWN:
-            self._rest(now, retry_after)
+            self.rest(now, retry_after)
         elif effect is Effect.OUT:
             self._open(now, self.policy.max_cooldown)
         elif effect is Effect.FAILURE and (probe or self._until is None):
             self._failures += 1
-            if probe or self._failures >= self.policy.failures:
+            if probe or self._is_ill(now):
                 self._open(now, self.policy.cooldown * 2**self._openings)
             if retry_after:
-                self._rest(now, retry_after)
+                self.rest(now, retry_after)
 
-    def _rest(self, now: float, retry_after: float | None) -> None:
+    def rest(self, now: float, retry_after: float | None = None) -> None:
+        """Ask nothing for ``retry_after`` seconds, or for a moment that doubles each time."""
         if now < self.rest_until and retry_after is None:
-            return  # calls already on their way when the first was throttled say nothing new
+            return  # calls already on their way when the first was refused say nothing new
         wait = retry_after if retry_after is not None else min(_FIRST_REST * 2**self._rests, self.policy.cooldown)
         self._rests = min(self._rests + 1, 16)
         self.rest_until = max(self.rest_until, now + min(wait, self.policy.max_cooldown))
 
+    def _count(self, now: float, *, failed: bool = False) -> None:
+        half = int(now // _HALF)
+        if half != self._half:
+            before = self._calls[:2] if half == self._half + 1 else [0, 0]
+            self._calls = [0, 0, *before]
+            self._half = half
+        self._calls[0] += 1
+        self._calls[1] += failed
+
+    def _is_ill(self, now: float) -> bool:
+        self._count(now, failed=True)
+        calls, failures = self._calls[0] + self._calls[2], self._calls[1] + self._calls[3]
+        least = self.policy.failures
+        return self._failures >= least or (failures >= least and 2 * failures >= calls)
+
     def _open(self, now: float, cooldown: float) -> None:
         self._openings = min(self._openings + 1, 16)
         self._failures = 0
+        self._closed_at = None
+        if self._rng is not None:
+            cooldown *= self._rng.uniform(1.0 - _JITTER, 1.0 + _JITTER)
         self._until = now + min(cooldown, self.policy.max_cooldown)

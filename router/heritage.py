@@ -66,8 +66,9 @@ class Heritage:
             return fresh
         return replace(fresh, uses=old.uses, strategy=old.strategy, prepared=old.pool)
 
-    def apply(self) -> None:
-        """From now on deployments have their new settings."""
+    def apply(self) -> tuple[Deployment, ...]:
+        """From now on deployments have their new settings. Those that went on."""
+        renewed = tuple(kept for kept, _ in self._renewals)
         for kept, fresh in self._renewals:
             self._renew(kept, fresh)
         self._renewals.clear()
@@ -75,6 +76,7 @@ class Heritage:
         if self._former is not None:
             self._former._superseded = True
             self._former = None
+        return renewed
 
     def _renew(self, kept: Deployment, fresh: Deployment) -> None:
         kept.renew(fresh)

@@ -1,41 +1,79 @@
-"""Declared limits of one deployment: requests a minute and requests at once."""
+"""Limits of one deployment: declared requests a minute and requests at once, and the quota that throttling teaches."""
 
 from __future__ import annotations
 
-from collections import deque
+from .learning import Quota
+from .window import WINDOW, Window
 
-__all__ = ["Limits"]
+__all__ = ["WINDOW", "Limits"]
 
-_WINDOW = 60.0
-_REMEMBERED = 1000
-"""Calls that are remembered where there is no limit yet, for the day that a reload brings one."""
+_MANY = 1_000_000
+"""Places where there is no limit."""
 
 
 class Limits:
-    """Counts calls against ``rpm`` (any 60 seconds) and ``concurrency``; None means no limit. The caller holds the lock."""
+    """Counts calls against ``rpm`` (any 60 seconds), ``concurrency`` (None: no limit) and the quota learned so far.
 
-    __slots__ = ("_sent", "concurrency", "rpm")
+    A call is counted from the moment when it takes its place, and again from the moment when it really leaves (`depart`):
+    it may have waited for a thread. The caller holds the lock.
+    """
 
-    def __init__(self, rpm: int | None = None, concurrency: int | None = None) -> None:
+    __slots__ = ("_sent", "concurrency", "quota", "rpm")
+
+    def __init__(self, rpm: int | None = None, concurrency: int | None = None, quota: Quota | None = None) -> None:
         self.rpm = rpm
         self.concurrency = concurrency
-        self._sent: deque[float] = deque(maxlen=rpm or _REMEMBERED)
+        self.quota = quota or Quota()
+        """Shared by the deployments of one model, region and account."""
+        self._sent = Window()
+
+    def free(self, now: float, in_flight: int) -> int:
+        """Calls that may start now."""
+        free = self.quota.free(now)
+        if free and self.concurrency is not None:
+            free = min(free, self.concurrency - in_flight)
+        if free > 0 and self.rpm is not None:
+            free = min(free, self.rpm - self._sent.used(now))
+        return max(free, 0)
 
     def free_in(self, now: float, in_flight: int) -> float | None:
         """Seconds until one more call fits the limits: 0 now, None when only the end of a running call will tell."""
         if self.concurrency is not None and in_flight >= self.concurrency:
             return None
-        if self.rpm is None or len(self._sent) < self.rpm:
-            return 0.0
-        return max(self._sent[0] + _WINDOW - now, 0.0)
+        wait = self.quota.free_in(now)
+        return wait if self.rpm is None else max(wait, self._sent.free_in(self.rpm, now))
+
+    def slots(self, now: float, until: float, in_flight: int, typical: float) -> float:
+        """Calls that could start from now to ``until``, if they take ``typical`` seconds and nobody else asks."""
+        slots: float = self.quota.slots(now, until)
+        if self.rpm is not None:
+            slots = min(slots, self._sent.slots(self.rpm, now, until))
+        if self.concurrency is not None:
+            ended = (until - now) * self.concurrency / max(typical, 0.1)
+            slots = min(slots, max(self.concurrency - in_flight + ended, 0.0))
+        return slots
+
+    def take(self, now: float) -> bool:
+        """Note that a call starts at ``now``. True if it goes beyond the learned quota, to try whether there is more."""
+        if self.rpm is not None:
+            self._sent.add(now)
+        return self.quota.take(now)
+
+    def depart(self, taken: float, now: float) -> None:
+        """The call that took its place at ``taken`` leaves only now."""
+        if self.rpm is not None:
+            self._sent.move(taken, now)
+        self.quota.move(taken, now)
+
+    def give_back(self, taken: float) -> None:
+        """The call that took its place at ``taken`` was never sent."""
+        if self.rpm is not None:
+            self._sent.remove(taken)
+        self.quota.give_back(taken)
 
     def change(self, rpm: int | None, concurrency: int | None) -> None:
         """Let other limits hold from now on. The calls of the last minute count against them."""
-        if rpm != self.rpm:
-            self.rpm = rpm
-            self._sent = deque(self._sent, maxlen=rpm or _REMEMBERED)
+        if self.rpm is None and rpm is not None:
+            self._sent = self.quota.sent()  # kept for all who share the quota, so at worst we are too careful
+        self.rpm = rpm
         self.concurrency = concurrency
-
-    def take(self, now: float) -> None:
-        """Note that a call starts at ``now``."""
-        self._sent.append(now)

@@ -152,7 +152,8 @@ class Generations:
             if self._closed:
                 raise ConfigError("the router is closed and takes no configuration any more")
             with new.context.lock:  # nobody picks, begins or settles a call meanwhile
-                new.heritage.apply()
+                for renewed in new.heritage.apply():
+                    new.context.line.freed(renewed)  # its limits may be higher now
                 self.current = new
             self._past.append(old)
         _resize_cache(new)

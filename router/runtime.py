@@ -71,6 +71,7 @@ class Runtime:
     def after_fork(self) -> None:
         """In a child process: nobody holds our locks, no call is under way."""
         self.context.lock.renew()
+        self.context.line.clear()
         self.cache.renew()
         for deployment in (*self.heritage.deployments, *self.made()):
             deployment.forget_calls()
@@ -103,6 +104,7 @@ class Run:
             started=self.started,
             deadline=self.started + (options.deadline or route.retry.deadline),
             attempt_timeout=options.attempt_timeout or route.retry.attempt_timeout,
+            max_wait=route.retry.max_wait if options.max_wait is None else options.max_wait,
             tenant=options.tenant,
             caching=options.cache,
             routing_key=options.routing_key,
@@ -145,6 +147,7 @@ class Run:
                 left = send.until - self.runtime.context.clock()
                 if left <= 0:
                     raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
+                self._depart(send)
                 result = self.runtime.provider.send(target, call, timeout=left)
             except LascauxError as error:
                 span.fail(
@@ -163,6 +166,12 @@ class Run:
                 cost_usd=cost.usd,
             )
             return result, cost
+
+    def _depart(self, send: Send) -> None:
+        """Count the call from now on: it may have waited for a thread since it took its place."""
+        context = self.runtime.context
+        with context.lock:
+            send.permit.depart(context.clock())
 
     def finish(self, served: Served) -> Result:
         """Put the result together and end the span. Pictures are handed over as they stand in ``served``."""
@@ -217,6 +226,7 @@ class Options:
     strict: bool
     deadline: float | None
     attempt_timeout: float | None
+    max_wait: float | None
     tenant: str
     cache: bool
     routing_key: str | None
@@ -228,6 +238,7 @@ class Options:
             _option(params, "strict", bool, False, "true or false"),
             _seconds(params, "deadline"),
             _seconds(params, "attempt_timeout"),
+            _seconds(params, "max_wait", zero=True),
             _name(params, "tenant") or "",
             _option(params, "cache", bool, True, "true or false"),
             _name(params, "routing_key"),
@@ -251,13 +262,13 @@ def _name(params: dict[str, Any], name: str) -> str | None:
     return text
 
 
-def _seconds(params: dict[str, Any], name: str) -> float | None:
+def _seconds(params: dict[str, Any], name: str, *, zero: bool = False) -> float | None:
     """Seconds as a number, or a duration as in the configuration."""
     value = params.pop(name, None)
     if value is None:
         return None
     seconds = parse_duration(value)
-    if not seconds:
-        allowed = "seconds above 0, such as 30, or a duration such as '30s'"
+    if seconds is None or not (seconds or zero):
+        allowed = f"seconds {'from 0 on' if zero else 'above 0'}, such as 30, or a duration such as '30s'"
         raise InvalidRequest(f"{name} must be {allowed} (got {str(value)[:40]!r})", parameter=name, allowed=allowed)
     return seconds

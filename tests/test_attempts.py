@@ -403,7 +403,7 @@ def test_a_healthy_deployment_behind_the_chain_saves_every_request(world: Any, s
 
 def test_the_retry_budget_ends_a_storm(world: Any) -> None:
     """When everything is down, extra calls stay within reserve, refill and share."""
-    w = world(script=down("a", "b", error=lambda: Throttled("no", retry_after=0.0)), retry=RetryPolicy(attempts=10))
+    w = world(script=down("a", "b"), retry=RetryPolicy(attempts=10))
     w.alias("hero", [w.deployment("a"), w.deployment("b")])
     for i in range(500):
         w.ask("hero", at=i * 0.001, prompt=str(i))

@@ -117,7 +117,10 @@ def test_defaults_are_those_of_the_documentation() -> None:
     config = parse(CORE)
     assert config.retry.model_dump() == {
         "attempts": 3,
+        "on": {},
         "budget": 0.2,
+        "billed_budget": 0.05,
+        "max_wait": None,
         "attempt_timeout": 300.0,
         "deadline": 600.0,
         "backoff": 0.5,
@@ -127,6 +130,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "failures": 5,
         "cooldown": 30.0,
         "max_cooldown": 300.0,
+        "slow_start": 30.0,
         "panic_threshold": 0.5,
     }
     assert config.cache.model_dump() == {"backend": "memory", "max_bytes": 256 * 2**20, "ttl": 3600.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,14 +21,63 @@ def opened() -> CircuitBreaker:
     return breaker
 
 
-def test_a_success_between_failures_starts_the_count_anew() -> None:
-    """Only failures in a row count."""
+def test_failures_open_it_when_they_are_half_of_the_calls() -> None:
+    """Two of three calls fail: no three failures in a row, and yet it is ill. One of three is not."""
     breaker = CircuitBreaker(POLICY)
-    for _ in range(10):
+    for _ in range(2):
         breaker.failed(Effect.FAILURE, 0.0, probe=False)
-        breaker.failed(Effect.FAILURE, 0.0, probe=False)
-        breaker.succeeded(probe=False)
+        breaker.succeeded(0.0, probe=False)
     assert breaker.state(0.0) is State.CLOSED
+    breaker.failed(Effect.FAILURE, 0.0, probe=False)
+    assert breaker.state(0.0) is State.OPEN
+    well = CircuitBreaker(POLICY)
+    for second in range(100):
+        well.failed(Effect.FAILURE, second / 10, probe=False)
+        well.succeeded(second / 10, probe=False)
+        well.succeeded(second / 10, probe=False)
+    assert well.state(10.0) is State.CLOSED
+
+
+def test_a_few_calls_are_no_evidence() -> None:
+    """Every second call of a quiet service fails: the window never holds enough of them to tell."""
+    breaker = CircuitBreaker(POLICY)
+    for minute in range(30):
+        breaker.failed(Effect.FAILURE, minute * 20.0, probe=False)
+        breaker.succeeded(minute * 20.0 + 1.0, probe=False)
+    assert breaker.state(600.0) is State.CLOSED
+
+
+def test_cooldowns_have_jitter_within_their_bounds() -> None:
+    """A tenth more or less, never the same twice, never above max_cooldown."""
+    waits = []
+    for seed in range(50):
+        breaker = CircuitBreaker(POLICY, Random(seed))
+        for _ in range(3):
+            breaker.failed(Effect.FAILURE, 0.0, probe=False)
+        waits.append(breaker.ready_in(0.0))
+        breaker.failed(Effect.OUT, 0.0, probe=False)
+        assert 270 <= breaker.ready_in(0.0) <= 300
+    assert len(set(waits)) == 50
+    assert all(27 <= wait <= 33 for wait in waits)
+
+
+def test_who_comes_back_starts_slowly() -> None:
+    """A tenth of the traffic after the probe, all of it after slow_start; one that never fell takes all."""
+    breaker = opened()
+    assert CircuitBreaker(POLICY).share(0.0) == 1.0
+    breaker.begin(30.0)
+    breaker.succeeded(31.0, probe=True)
+    shares = [breaker.share(31.0 + seconds) for seconds in (0, 10, 20, 30, 40)]
+    assert shares == pytest.approx([0.1, 0.4, 0.7, 1.0, 1.0])
+
+
+def test_slow_start_can_be_switched_off() -> None:
+    """Zero seconds."""
+    breaker = CircuitBreaker(HealthPolicy(failures=1, slow_start=0.0))
+    breaker.failed(Effect.FAILURE, 0.0, probe=False)
+    breaker.begin(30.0)
+    breaker.succeeded(30.0, probe=True)
+    assert breaker.share(30.0) == 1.0
 
 
 def test_it_opens_half_opens_and_closes() -> None:
@@ -39,14 +90,14 @@ def test_it_opens_half_opens_and_closes() -> None:
     assert breaker.begin(30.0)
     assert not breaker.admits(30.0)
     assert not breaker.begin(30.0)
-    breaker.succeeded(probe=True)
+    breaker.succeeded(30.0, probe=True)
     assert breaker.state(30.0) is State.CLOSED
 
 
 def test_late_answers_of_older_calls_change_nothing() -> None:
     """Neither a late success closes an open breaker, nor a late failure keeps it open."""
     breaker = opened()
-    breaker.succeeded(probe=False)
+    breaker.succeeded(24.0, probe=False)
     breaker.failed(Effect.FAILURE, 25.0, probe=False)
     assert breaker.state(29.0) is State.OPEN
     assert breaker.state(30.0) is State.HALF_OPEN
@@ -110,7 +161,7 @@ def test_it_never_lets_two_probes_through_and_never_stays_shut(steps: list[tuple
         if probe:
             assert not breaker.admits(now)
         if outcome == "ok":
-            breaker.succeeded(probe=probe)
+            breaker.succeeded(now, probe=probe)
         elif outcome == "gone":
             breaker.abandoned(probe=probe)
         else:

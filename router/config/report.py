@@ -179,7 +179,8 @@ def _note(error: ValidationError, report: Report) -> None:
         elif kind == "missing":
             report.settle(path, "is missing", key=True)
         elif path[-1:] == ("[key]",):
-            report.settle(path[:-1], "must have a name of printable text", key=True)
+            rule = "must have a name of printable text"
+            report.settle(path[:-1], finding["ctx"]["message"] if path[-3:-2] == ("on",) else rule, key=True)
         elif kind in _KINDS:
             shorthand = path[:1] == ("aliases",) and kind != "tuple_type" and path[2:3] in ((), ("deployments",))
             rule = "must be a mapping, or just the name of a deployment" if shorthand and path[1:] else _KINDS[kind]

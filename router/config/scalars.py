@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,14 +18,16 @@ from pydantic import BeforeValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from ...providers.bedrock.ids import Kind, ModelRef, check_region
-from ...providers.errors import InvalidRequest
+from ...providers.errors import InvalidRequest, ProviderError
 from .durations import DURATION_FORMS, SIZE_FORMS, parse_duration, parse_size
 
 __all__ = [
     "Backend",
     "Bytes",
     "Duration",
+    "ErrorCode",
     "Exporter",
+    "Extra",
     "Flag",
     "Host",
     "ModelId",
@@ -53,6 +56,7 @@ __all__ = [
 ]
 
 REFERENCE = {"type": "string", "pattern": r"\$\{|^os\.environ/", "description": "${VARIABLE} or ${VARIABLE:-default}"}
+ERROR_CODES = tuple(sorted(kind.default_code for kind in ProviderError.__subclasses__() if kind.retry))
 _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.000001, 1_000_000
@@ -190,6 +194,14 @@ def _choice(*allowed: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _error_code(value: object) -> object:
+    if value not in ERROR_CODES:
+        near = get_close_matches(str(value), ERROR_CODES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise refusal(f"must be the code of an error that is retried: {', '.join(ERROR_CODES)}{hint}", show=False)
+    return value
+
+
 def _region(value: object) -> object:
     try:
         return check_region(value if isinstance(value, str) else "")
@@ -293,6 +305,8 @@ Whole = Annotated[int, *_integer(1, 1_000_000)]
 Priority = Annotated[int, *_integer(0, 1_000)]
 Seed = Annotated[int, *_integer(0, 2**32 - 1)]
 Positive = Annotated[int, *_integer(1, 100)]
+Extra = Annotated[int, *_integer(0, 100)]
+ErrorCode = Annotated[str, BeforeValidator(_error_code), WithJsonSchema({"enum": list(ERROR_CODES)})]
 Port = Annotated[int, *_integer(0, 65_535)]
 
 _DURATION_SCHEMA = {

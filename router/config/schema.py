@@ -14,7 +14,9 @@ from .scalars import (
     Backend,
     Bytes,
     Duration,
+    ErrorCode,
     Exporter,
+    Extra,
     Flag,
     Host,
     ModelId,
@@ -63,10 +65,10 @@ def _spelt(default: str) -> Any:
 
 
 class Limits(Section):
-    """What a deployment may be asked for. Above it, other deployments are picked."""
+    """What a deployment may be asked for. Above it, other deployments are picked, or requests stand in line."""
 
     rpm: Whole | None = None
-    """Requests in any 60 seconds."""
+    """Requests in any 60 seconds. Undeclared, it is learned from what is throttled."""
     concurrency: Whole | None = None
     """Requests at the same time."""
 
@@ -128,8 +130,14 @@ class RetryConfig(Section):
 
     attempts: Positive = 3
     """Calls per alias at the most, the first included."""
+    on: dict[ErrorCode, Extra] = Field(default_factory=dict)
+    """By error, the calls that may follow it in the same alias, such as {attempt_timeout: 0}; 'attempts' still holds."""
     budget: Share = 0.2
     """Share of the traffic that may be retries and fallbacks."""
+    billed_budget: Share = 0.05
+    """Share of the traffic that may be calls after one that may have been billed. Each takes from 'budget', too."""
+    max_wait: Wait | None = None
+    """Longest time to stand in line when all are at their limits. Default: as long as the deadline allows."""
     attempt_timeout: Duration = _spelt("300s")
     """Time for one call."""
     deadline: Duration = _spelt("600s")
@@ -172,11 +180,13 @@ class HealthConfig(Section):
     """The circuit breaker of each deployment."""
 
     failures: Positive = 5
-    """Failures in a row that open it."""
+    """Failures that open it: so many in a row, or within half a minute if they are half of the calls."""
     cooldown: Duration = _spelt("30s")
     """How long it stays open the first time; doubles while probes fail."""
     max_cooldown: Duration = _spelt("300s")
     """Longest time it stays open."""
+    slow_start: Wait = _spelt("30s")
+    """Time in which a deployment that has recovered gets back its share of the traffic; 0 at once."""
     panic_threshold: Share = 0.5
     """If fewer than this share of the candidates are left, the least bad is asked all the same."""
 

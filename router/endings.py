@@ -1,0 +1,51 @@
+"""How a request ends that brought nothing: the errors, and what they tell of the way there."""
+
+from __future__ import annotations
+
+import copy
+
+from ..providers.errors import LascauxError
+from .context import Trail
+from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
+
+__all__ = ["nobody_left", "too_late", "twin"]
+
+
+def too_late(trail: Trail, part: int, last: LascauxError | None) -> DeadlineExceeded:
+    """The deadline is over. ``last`` is the error that the last attempt of this part ended with."""
+    seconds = trail.deadline - trail.started
+    error = DeadlineExceeded(f"{trail.alias.name!r} did not answer within {seconds:g} s{_so_far(trail, part, last)}")
+    error.__cause__ = last
+    return error
+
+
+def nobody_left(
+    trail: Trail, part: int, last: LascauxError | None, why: str, retry_after: float | None
+) -> AttemptsFailed | NoDeploymentAvailable:
+    """Nobody may be asked (any more). ``retry_after`` is in seconds, None if nobody can say."""
+    name = repr(trail.alias.name)
+    reason = f" ({why})" if why else ""
+    if last is None:
+        return NoDeploymentAvailable(f"no deployment of {name} can take a request now{reason}", retry_after=retry_after)
+    error = AttemptsFailed(
+        f"every attempt for {name} failed{reason}{_so_far(trail, part, last)}",
+        attempts=trail.attempts,
+        retry_after=retry_after,
+    )
+    error.__cause__ = last
+    return error
+
+
+def twin(error: BaseException) -> BaseException:
+    """The same failure for another waiter: an exception that is raised twice would mix two tracebacks."""
+    other = copy.copy(error)
+    other.__cause__ = error.__cause__
+    return other
+
+
+def _so_far(trail: Trail, part: int, last: LascauxError | None) -> str:
+    mine = [attempt for attempt in trail.attempts if attempt.part == part]
+    if not mine:
+        return ""
+    listed = "; ".join(map(str, mine))
+    return f": {listed}. Last error: {last}" if last else f": {listed}"

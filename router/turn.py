@@ -1,0 +1,96 @@
+"""One part of a request that must wait: for how long it will, and for whom it stands in line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from heapq import nsmallest
+
+from .context import Context, Trail
+from .deployment import Deployment
+from .effects import Wait
+from .line import Ticket
+
+__all__ = ["Turn"]
+
+_SLACK = 1.25
+"""Who stands in line stays until the wait that is foretold is so much longer than there is time: forecasts vary."""
+_LEAST = 0.001
+_QUEUES = 16
+"""Deployments, those that will be ready first, in whose queues a request stands at the most."""
+
+
+class Turn:
+    """A part's place in line, its backoff and its patience. Used under the router's lock."""
+
+    __slots__ = ("_context", "_since", "_spent", "_ticket", "_trail", "again")
+
+    def __init__(self, context: Context, trail: Trail) -> None:
+        self._context = context
+        self._trail = trail
+        self._ticket = Ticket(next(context.orders))
+        self._since: float | None = None
+        self._spent = 0.0
+        self.again: float | None = None
+        """When those that have failed may be asked again; None while nobody waits for that."""
+
+    def barred(self, now: float) -> set[str]:
+        """The deployments whose free places belong to those who came before."""
+        line = self._context.line
+        return line.barred(self._ticket if self._ticket.places else None, now) if len(line) else set()
+
+    def stand(self, fresh: tuple[Deployment, ...], failed: Collection[Deployment], now: float) -> Wait | float | None:
+        """Stand in line at ``fresh`` deployments, and wait for those that have ``failed``.
+
+        Where that would take too long: the seconds. Where waiting is no plan: None.
+        """
+        line, ticket = self._context.line, self._ticket
+        ticket.rest()
+        if len(fresh) > _QUEUES:
+            fresh = tuple(nsmallest(_QUEUES, fresh, key=lambda place: place.ready_in(now)))
+        seconds = self._foretold(fresh, failed, now)
+        if seconds is None:
+            return None
+        if self._since is None:
+            self._since = now
+        left = self._left(now, (*fresh, *failed))
+        if left <= 0.0 or seconds > left * (_SLACK if ticket.places else 1.0):
+            return seconds
+        if not ticket.places:
+            self._trail.tickets.add(ticket)
+        line.join(ticket, fresh)
+        moments = [left]
+        if self.again is not None:
+            moments.append(self.again - now)
+        moments += [wait for place in line.leads(ticket) if (wait := place.free_in(now)) is not None]
+        return Wait(ticket, max(min(moments), _LEAST))
+
+    def _foretold(self, fresh: Collection[Deployment], failed: Collection[Deployment], now: float) -> float | None:
+        line, order = self._context.line, self._ticket.order
+        waits = [line.wait(fresh, now, order)]
+        if self.again is not None:
+            soonest = line.wait(failed, now, order)
+            waits.append(None if soonest is None else max(soonest, self.again - now))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _left(self, now: float, places: Collection[Deployment]) -> float:
+        """Seconds that it may still wait. The call itself needs its time, too: a call cut short may be billed."""
+        trail = self._trail
+        needed = min((place.lasting for place in places), default=0.0)
+        left = trail.deadline - now - min(needed, (trail.deadline - trail.started) / 2)
+        if trail.max_wait is not None:
+            left = min(left, trail.max_wait - self._spent - (now - (self._since or now)))
+        return left
+
+    def over(self, now: float) -> None:
+        """It has a place, or has given up."""
+        if self._since is not None:
+            self._spent += now - self._since
+            self._since = None
+        if self._ticket.places:
+            self._context.line.leave(self._ticket)
+        self._trail.tickets.discard(self._ticket)
+
+    @property
+    def order(self) -> int | None:
+        """Its number in line; None while it does not stand there."""
+        return self._ticket.order if self._ticket.places else None
