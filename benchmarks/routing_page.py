@@ -16,9 +16,10 @@ Made by `{command}` on {date}: {cpu}, {system}, Python {python}, Lascaux {lascau
 RACE = """## Quotas that nobody knows
 
 Three regions of one model on the emulator, over HTTP, with quotas of 60, 80 and 100 calls a minute (sliding windows) that
-are in neither router's configuration. A picture takes 2 to 4 s. Requests arrive at random, whether or not earlier ones were
-answered; callers wait for 120 s. The region of 80 answers 503 in the middle third of the run. Both routers run at the same
-time, each against an emulator of its own, with the same arrivals.
+are in no router's configuration. A picture takes 2 to 4 s. Requests arrive at random, whether or not earlier ones were
+answered, for {seconds:g} s; callers wait for 120 s. The region of 80 answers 503 in the middle third. All routers run at the
+same time, each against an emulator of its own, with the same arrivals. LiteLLM runs twice, for its settings pull apart: set
+for the most pictures, and set for the least waste.
 
 {table}
 
@@ -30,7 +31,9 @@ time, each against an emulator of its own, with the same arrivals.
   0.5 s) of the moment at which the emulator's log shows the place that would have been theirs: the first one after those of
   all who came before and still waited.
 
-Settings: {settings}
+Settings:
+
+{settings}
 """
 BLACK_HOLE = """## A black hole
 
@@ -53,8 +56,8 @@ def page(found: Mapping[str, Any]) -> str:
     """The page of all modes that were run."""
     parts = [INTRO.format(command=found["command"], **found["machine"])]
     if "race" in found:
-        settings = "; ".join(f"{name} `{json.dumps(value)}`" for name, value in found["settings"].items())
-        parts.append(RACE.format(table=_table(found["race"]), settings=settings))
+        settings = "\n".join(f"- {name}: `{json.dumps(value)}`" for name, value in found["settings"].items())
+        parts.append(RACE.format(table=_table(found["race"]), settings=settings, seconds=found["race"][0]["seconds"]))
     if "black-hole" in found:
         hole = found["black-hole"]
         back = (

@@ -94,6 +94,7 @@ class Finish:
         return {
             "contestant": self.contestant,
             "course": self.course.name,
+            "seconds": self.course.seconds,
             "requests": len(self.ends),
             "possible": possible,
             "delivered": len(made),
@@ -186,7 +187,7 @@ Entry = tuple[Course, Contestant, dict[str, Any], "subprocess.Popen[str]", "subp
 
 def _prepare(stack: ExitStack, folder: Path, course: Course, contestant: Contestant) -> Entry:
     """Start an emulator and a load for one contestant on one course."""
-    name = f"{course.name}-{contestant.name}".replace(" ", "-").replace("%", "")
+    name = f"{course.name}-{contestant.name}".replace(" ", "-").replace("%", "").replace(",", "")
     plan: dict[str, Any] = {
         "name": name,
         "contestant": contestant.kind,

@@ -216,9 +216,11 @@ class Simulation:
                 case Lookup(keys):
                     value = self.cache.lookup(keys)
                 case Store(key, entry):
-                    value = self.cache.store(key, entry)
+                    self.cache.store(key, entry)
+                    value = None
                 case Land(flight, outcome):
-                    value = flight.land(outcome)
+                    flight.land(outcome)
+                    value = None
 
     def _send(self, send: Send, resume: Callable[[Any], None]) -> None:
         latency, error = self.answer(send.target, send.call)

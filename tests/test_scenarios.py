@@ -105,7 +105,7 @@ class Day:
         limits = [{}, {}, {"rpm": rng.randint(5, 60)}, {"concurrency": rng.randint(1, 5)}]
         made = [self.world.deployment(name, **({} if self.rock else rng.choice(limits))) for name in self.regions]
         if self.rock:
-            self.regions["rock"] = Region(Latency(1.0, 2.0))
+            self.regions["rock"] = Region(Latency(0.5, 0.8))
             made.append(self.world.deployment("rock"))
         rng.shuffle(made)
         uses = [(deployment, rng.choice([1, 3]), rng.choice([0, 0, 1])) for deployment in made]
@@ -132,13 +132,20 @@ class Day:
         for alias in w.aliases.values():
             used = sum(attempt.alias == alias.name for attempt in trail.attempts)
             if used < w.retry.attempts:
-                found += [use.deployment.name for use in alias.uses if self._has_room(use.deployment)]
+                found += [use.deployment.name for use in alias.uses if self._has_room(use.deployment, trail)]
         return found
 
-    def _has_room(self, deployment: Any) -> bool:
+    def _has_room(self, deployment: Any, trail: Trail) -> bool:
+        """Well, below its hidden quota, free to be asked.
+
+        Whoever has failed this very request must be trusted again, and there must be time for a backoff.
+        """
         now, region = self.world.now, self.regions[deployment.name]
+        tried = any(attempt.deployment == deployment.name for attempt in trail.attempts)
+        late = now + self.world.retry.max_backoff >= trail.deadline
+        doubted = tried and (late or deployment.state(now) is not State.CLOSED)
         room = region.quota is None or region.quota.free_at(now) <= now
-        return room and not region.ill(now) and deployment.ready(now)
+        return room and not region.ill(now) and deployment.ready(now) and not doubted
 
     def play(self) -> Day:
         """To the end."""
@@ -173,12 +180,12 @@ def ends(day: Day) -> list[str]:
 def storms(day: Day) -> list[str]:
     """At no moment were there more extra calls than the budget's share of the requests so far, its reserve and refill."""
     w = day.world
+    firsts = sorted(end.trail.started + end.trail.attempts[0].started for end in w.ended if end.trail.attempts)
     for calls, (at, _) in enumerate(w.sends, 1):
         asked = bisect_right(day.arrivals, at - 1000.0 + 1e-9)
         allowed = RESERVE + REFILL * (at - 1000.0) + w.retry.budget * asked if w.retry.budget else 0.0
-        begun = sum(1 for _ in range(asked))
-        if calls - begun > allowed + 1e-6:
-            return [f"a retry storm: {calls} calls for {begun} requests after {at - 1000.0:.1f} s"]
+        if calls - bisect_right(firsts, at + 1e-9) > allowed + 1e-6:
+            return [f"a retry storm: {calls} calls for {asked} requests after {at - 1000.0:.1f} s"]
     return []
 
 
@@ -219,16 +226,13 @@ def breakers(day: Day) -> list[str]:
 
 
 def starvation(day: Day) -> list[str]:
-    """Nobody waits to the end of his time while those who came later are served one after the other."""
+    """Nobody waits in vain, without a single call, while several who came later get their pictures."""
     w, found = day.world, []
-    first = {id(end): end.trail.started + end.trail.attempts[0].started for end in w.ended if end.trail.attempts}
+    served = [(e.trail.started, e.trail.started + e.trail.attempts[0].started) for e in w.ended if e.served]
     for end in w.ended:
         if end.trail.attempts or end.at == end.trail.started:
             continue
-        overtook = sum(
-            other.trail.started > end.trail.started + 1e-9 and first.get(id(other), end.at) < end.at
-            for other in w.ended
-        )
+        overtook = sum(started > end.trail.started and first < end.at for started, first in served)
         if overtook > len(w.deployments):
             found.append(f"starved: waited {end.at - end.trail.started:.1f} s, {overtook} who came later were served")
     return found
