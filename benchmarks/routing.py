@@ -153,12 +153,13 @@ def declared_mode(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )
     [finish] = race([(course, [ours])], folder)
     since = [call["at"] - finish.begin for call in finish.log]
-    steady = sum(60.0 <= at < seconds for at in since)
+    minutes = int(seconds // 60.0) - 1
+    steady = sum(60.0 <= at < 60.0 + 60.0 * minutes for at in since)
     return {
         **finish.figures(),
         "limit": rpm,
         "fullest_window": finish.fullest_window(region),
-        "mean_use": round(steady / (rpm * (seconds - 60.0) / 60.0), 4),
+        "mean_use": round(steady / (rpm * minutes), 4),
     }
 
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import platform
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import lascaux
-from lascaux.benchmarks.fleets import SCENARIOS, Tally, simulate
+from lascaux.benchmarks.fleets import SCENARIOS, Scenario, Tally, simulate
 from lascaux.benchmarks.simulation_plot import draw
 from lascaux.router.strategies import STRATEGIES
 
@@ -46,6 +49,11 @@ HEAD = (
 )
 
 
+def _run(scenario: Scenario, strategy: str, *, seed: int, seconds: float) -> Tally:
+    gc.set_threshold(50_000)  # exceptions with tracebacks are cycles; looking for them every 700 objects costs a tenth
+    return simulate(scenario, strategy, seed=seed, seconds=seconds)
+
+
 def table(tallies: Sequence[Tally]) -> str:
     """One scenario's lines."""
     lines = [HEAD]
@@ -72,18 +80,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0, help="simulated, for each scenario and strategy")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at the same time; changes no figure")
     parser.add_argument("--only", metavar="SCENARIO", choices=[scenario.name for scenario in SCENARIOS])
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of the page and its picture")
     options = parser.parse_args()
-    gc.set_threshold(50_000)  # exceptions with tracebacks are cycles; looking for them every 700 objects costs a tenth
     tallies: list[Tally] = []
     begun = time.perf_counter()
+    pool = ProcessPoolExecutor(options.jobs)
     for scenario in SCENARIOS:
         if options.only in (None, scenario.name):
             print(f"\n{scenario.name}: {scenario.says}", flush=True)
-            for strategy in sorted(STRATEGIES):
-                tallies.append(simulate(scenario, strategy, seed=options.seed, seconds=options.minutes * 60))
-            print(table([tally for tally in tallies if tally.scenario == scenario.name]), flush=True)
+            run = partial(_run, scenario, seed=options.seed, seconds=options.minutes * 60)
+            found = list(pool.map(run, sorted(STRATEGIES)))
+            tallies.extend(found)
+            print(table(found), flush=True)
     took, requests = time.perf_counter() - begun, sum(tally.arrived for tally in tallies)
     print(
         f"\n{requests:,} requests in {took:.1f} s: {requests / took:,.0f} a second on Python {platform.python_version()}"
