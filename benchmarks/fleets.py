@@ -20,7 +20,8 @@ PATIENCE = 120.0
 """Seconds a caller gives a request."""
 BUCKET = 10.0
 """Seconds of one point of the timeline."""
-OTTER = ImageRequest(prompt="otter")
+OTTERS = tuple(ImageRequest(prompt=f"otter {number}") for number in range(1024))
+"""What is asked for in turn: a strategy may go by the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +189,8 @@ class Fleet(Simulation):
         coming = iter(arrivals)
 
         def arrive(_: None) -> None:
+            self.begin("hero", OTTERS[self.tally.arrived % len(OTTERS)])
             self.tally.arrived += 1
-            self.begin("hero", OTTER)
             later = next(coming, None)
             if later is not None:
                 self.at(later, arrive)

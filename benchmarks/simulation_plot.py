@@ -140,11 +140,14 @@ def _axis(sheet: Sheet, column: Column, left: float, wide: float, top: float, bo
 
 
 def _timeline(sheet: Sheet, tallies: Sequence[Tally], top: float) -> None:
-    """Pictures a minute over the time of the scenario that is shown, averaged over a minute."""
+    """Pictures a minute over the time of the scenario that is shown, each point a mean over some whole minutes.
+
+    A sliding window that was filled at once comes free at once: over less than minutes the figures only follow that.
+    """
     scenario = next(scenario for scenario in SCENARIOS if scenario.name == SHOWN)
     points = len(tallies[0].timeline)
     left, wide, bottom = MARGIN + 40, WIDTH - 2 * MARGIN - 60, top + TIMELINE
-    most = sum(place.rpm for place in scenario.places) * 1.05
+    most = sum(place.rpm for place in scenario.places) * 1.15
     sheet.text(MARGIN, top - 34, f"pictures a minute in “{SHOWN}”: {scenario.says}", size=14)
     sheet.box(left + wide / 3, top, left + wide * 2 / 3, bottom, BAND)
 
@@ -163,9 +166,10 @@ def _timeline(sheet: Sheet, tallies: Sequence[Tally], top: float) -> None:
     less = sum(place.rpm for place in scenario.places if not place.outages)
     edges = [(0.0, full), (1 / 3, full), (1 / 3, less), (2 / 3, less), (2 / 3, full), (1.0, full)]
     sheet.line([(left + wide * at, height(rate)) for at, rate in edges], FAINT, 1.4)
-    sheet.text(left + 8, height(full) + 11, "sum of the quotas", size=12, colour=FAINT)
-    span = round(60 / BUCKET)
+    sheet.line([(left + wide - 300, top - 34), (left + wide - 276, top - 34)], FAINT, 1.4)
+    sheet.text(left + wide - 268, top - 34, "sum of the quotas of the regions that work", size=12, colour=FAINT)
+    span = round(60 / BUCKET) * max(round(minutes / 15), 1)
     for number, tally in enumerate(tallies):
-        sums = [sum(tally.timeline[at : at + span]) for at in range(points - span + 1)]
+        sums = [sum(tally.timeline[at : at + span]) * 60 / BUCKET / span for at in range(points - span + 1)]
         line = [(left + wide * (at + span / 2) / points, height(rate)) for at, rate in enumerate(sums)]
-        sheet.line(line, COLOURS[number], 1.3)
+        sheet.line(line, COLOURS[number], 1.6)
