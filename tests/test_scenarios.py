@@ -20,7 +20,6 @@ from lascaux.benchmarks.regions import (
     Region,
     SlidingWindow,
     TokenBucket,
-    possible_pictures,
 )
 from lascaux.providers.errors import LascauxError
 from lascaux.router.context import Trail
@@ -266,14 +265,3 @@ def test_the_days_have_what_they_are_for(world: Any) -> None:
     assert any(end.error for day in days for end in day.world.ended if not day.storm)
     assert any(end.error and over_budget(end.error) for day in days if day.storm for end in day.world.ended)
     assert any(day.world.breakers for day in days)
-
-
-def test_what_was_possible_is_counted_by_hand() -> None:
-    """Two a minute, one outage: who comes at 0, 1, 2 and 70 gets 0, 1, 60 and 70, but not within the outage."""
-    arrivals = [0.0, 1.0, 2.0, 70.0]
-    assert possible_pictures([Region(Latency(1, 2), SlidingWindow(2))], arrivals, patience=60) == 4
-    assert possible_pictures([Region(Latency(1, 2), SlidingWindow(2))], arrivals, patience=10) == 3
-    down = [Outage(kind="error", start=0.0, end=65.0)]
-    assert possible_pictures([Region(Latency(1, 2), SlidingWindow(2), down)], arrivals, patience=64) == 3
-    bucket = [Region(Latency(1, 2), TokenBucket(60, 2))]
-    assert possible_pictures(bucket, [0.0] * 5, patience=2.5) == 4
