@@ -229,7 +229,8 @@ def _start(stack: ExitStack, python: Path, script: str, plan: Path, errors: Any)
 
 def _source(python: Path) -> str:
     """Where this very checkout is found as ``lascaux``; other environments are left as they are."""
-    return str(Path(lascaux.__path__[0]).parent) if python == Path(sys.executable) else ""
+    package = Path(lascaux.__path__[0])
+    return str(package.parent) if python == Path(sys.executable) and package.name == "lascaux" else ""
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
