@@ -65,9 +65,12 @@ def test_a_retry_after_is_judged_by_the_place_that_would_have_been_theirs() -> N
     """Turned away at 5 behind one who waits until 10, with the next place at 20: 15 s is right, 14 nearly, 10 not."""
     waits: dict[str, Any] = {"request": 1, "arrived": 4.0, "ended": 12.0}
     log = [call(1, 4.5, 429), call(1, 10.0), call(7, 20.0), call(8, 30.0)]
-    later = [{"request": 7, "arrived": 20.0, "ended": 22.0}, {"request": 8, "arrived": 30.0, "ended": 33.0}]
+    later: list[dict[str, Any]] = [
+        {"request": 7, "arrived": 20.0, "ended": 22.0},
+        {"request": 8, "arrived": 30.0, "ended": 33.0},
+    ]
     for told, right in ((15.0, 1.0), (14.0, 1.0), (10.0, 0.0), (5.0, 0.0)):
-        away = {"request": 2, "arrived": 5.0, "ended": 5.0, "error": "Refused", "retry_after": told}
+        away: dict[str, Any] = {"request": 2, "arrived": 5.0, "ended": 5.0, "error": "Refused", "retry_after": told}
         promises = finish([waits, away, *later], log).promises()
         assert (promises["judged"], promises["right"], promises["without"]) == (1, right, 1)
 
