@@ -1,19 +1,22 @@
-# make demo    one picture through the whole path, on the built-in emulator
-# make test    install what the tests need and run them all
-# make check   lint, types, import contracts, tests
-# make bench   CPU per call beside hand-written boto3, on this machine
-# make bench-pick  microseconds for a pick among 10, 100 and 1,000 deployments
-# make wheel   build sdist and wheel into dist/
-# make schema  write configs/lascaux.schema.json anew
-# make docs    write docs/tasks.md and its picture anew, from the catalogue and the emulator
-# make clean   forget everything that was made
+# make demo          one picture through the whole path, on the built-in emulator
+# make test          install what the tests need and run them all
+# make check         lint, types, import contracts, tests
+# make scenarios     ten thousand simulated days of outages, quotas and latencies (a few minutes)
+# make bench         CPU per call beside hand-written boto3, on this machine
+# make bench-pick    microseconds for a pick among 10, 100 and 1,000 deployments
+# make bench-routing routing over HTTP beside LiteLLM on hidden quotas (half an hour; QUICK=1 for five minutes)
+# make simulate      compare the strategies under a virtual clock; writes docs/routing-simulation.md and .png
+# make wheel         build sdist and wheel into dist/
+# make schema        write configs/lascaux.schema.json anew
+# make docs          write docs/tasks.md and its picture anew, from the catalogue and the emulator
+# make clean         forget everything that was made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check lint types contracts bench bench-pick wheel schema docs clean
+.PHONY: help demo test check lint types contracts scenarios bench bench-pick bench-routing simulate wheel schema docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -59,6 +62,22 @@ bench: $(VENV)/.dev
 bench-pick: $(VENV)/.dev
 	$(BIN)/python benchmarks/pick.py
 
+#: LiteLLM lives in an environment of its own, pinned to the version that the settings were chosen for.
+.venv-bench/.installed: | $(BIN)/python
+	@echo "installing LiteLLM into .venv-bench ..."
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip --disable-pip-version-check -q install 'litellm==1.106.2' 'boto3>=1.40'
+	@touch $@
+
+bench-routing: $(VENV)/.dev .venv-bench/.installed
+	$(BIN)/python benchmarks/routing.py $(if $(QUICK),--quick)
+
+simulate: $(VENV)/.dev
+	$(BIN)/python benchmarks/simulate.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+scenarios: $(VENV)/.dev
+	LASCAUX_SCENARIOS=10000 $(BIN)/python -m pytest tests/test_scenarios.py
+
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
@@ -69,4 +88,4 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/make_tasks.py
 
 clean:
-	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) .venv-bench build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
