@@ -81,6 +81,8 @@ def _line(line: Mapping[str, Any]) -> str:
     right = f"{promises['right']:.0%} of {promises['judged']}" if promises["judged"] else "–"
     if promises["without"]:
         right += f", {promises['without']} told nothing"
+    if promises["unforeseeable"]:
+        right += f", {promises['unforeseeable']} not judged"
     seconds = ["–" if line[name] is None else f"{line[name]:.1f} s" for name in ("p50", "p99")]
     cells = [
         line["course"],
