@@ -29,7 +29,8 @@ plain, as most people set it up (`benchmarks/routing.py` says what was tried).
 - **failed** requests made calls and got no picture; **refused** ones were turned away without a call.
 - **retry_after right**: of those who got no picture but were told when to come back, how many were told within 20 % (or
   0.5 s) of the moment at which the emulator's log shows the place that would have been theirs: the first one after those of
-  all who came before and still waited.
+  all who came before and still waited. Not judged is who was turned away less than that wait before, or 30 s after, the
+  region began to fail or healed.
 
 Settings:
 
@@ -80,6 +81,8 @@ def _line(line: Mapping[str, Any]) -> str:
     right = f"{promises['right']:.0%} of {promises['judged']}" if promises["judged"] else "–"
     if promises["without"]:
         right += f", {promises['without']} told nothing"
+    if promises["unforeseeable"]:
+        right += f", {promises['unforeseeable']} not judged"
     seconds = ["–" if line[name] is None else f"{line[name]:.1f} s" for name in ("p50", "p99")]
     cells = [
         line["course"],

@@ -24,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 WINDOW = 60.0
 CLOSE = 0.2
 """How near a ``retry_after`` has to come to the truth, as a share of it."""
+NEWS = 30.0
+"""Seconds after which a router should know that a region fails or has healed."""
 INSTANT = 0.5
 """Seconds by which a ``retry_after`` may always be wrong: nobody comes back on the millisecond."""
 
@@ -114,13 +116,14 @@ class Finish:
 
         The truth is in the emulator's log. Somebody who is turned away stands behind all who came before and still wait:
         if ``k`` of those get a place later, the place of the one turned away is the ``k + 1``-th that becomes free after
-        that moment. Turned away after the last arrival, or with no such place in the log, nobody can tell.
+        that moment. With no such place in the log nobody can tell. Where a region fails or heals before that place, or did
+        so just before, nobody could foresee it: those are counted apart.
         """
         places = sorted(call["at"] for call in self.log if call["status"] == 200)
         entered = {call["request"]: call["at"] for call in self.log if call["status"] == 200}
-        last = max((end["arrived"] for end in self.ends), default=0.0)
+        edges = [self.begin + outage[side] for outage in self.course.outages for side in ("start", "end")]
         errors: list[float] = []
-        kept = silent = 0
+        kept = silent = unforeseeable = 0
         for end in self.ends:
             if "error" not in end:
                 continue
@@ -133,15 +136,20 @@ class Finish:
                 for other in self.ends
             )
             place = bisect_right(places, now) + before
-            if place < len(places) and places[place] <= last:
-                truth = places[place] - now
-                off = abs(end["retry_after"] - truth)
-                errors.append(off / max(truth, 1e-9))
-                kept += off <= max(CLOSE * truth, INSTANT)
+            if place >= len(places):
+                continue
+            truth = places[place] - now
+            if any(now - NEWS < edge < now + max(truth, end["retry_after"]) for edge in edges):
+                unforeseeable += 1
+                continue
+            off = abs(end["retry_after"] - truth)
+            errors.append(off / max(truth, 1e-9))
+            kept += off <= max(CLOSE * truth, INSTANT)
         judged = len(errors)
         return {
             "judged": judged,
             "without": silent,
+            "unforeseeable": unforeseeable,
             "right": round(kept / judged, 3) if judged else None,
             "median_error": round(median(errors), 3) if judged else None,
         }

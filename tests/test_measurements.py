@@ -77,7 +77,7 @@ def test_a_retry_after_is_judged_by_the_place_that_would_have_been_theirs() -> N
 
 def test_the_figures_of_a_run_add_up() -> None:
     """One picture at the second call, one failure after a call, one refusal without any."""
-    ends = [
+    ends: list[dict[str, Any]] = [
         {"request": 1, "arrived": 1.0, "ended": 5.0},
         {"request": 2, "arrived": 2.0, "ended": 3.0, "error": "Throttled", "retry_after": None},
         {"request": 3, "arrived": 3.0, "ended": 3.0, "error": "Refused", "retry_after": 4.0},
