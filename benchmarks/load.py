@@ -34,6 +34,7 @@ async def lascaux(plan: dict[str, Any], stack: AsyncExitStack) -> Ask:
         "aliases": {"hero": {"deployments": list(deployments), **plan["alias"]}},
         "lifecycle": {"retired": "allow"},
         **plan["config"],
+        "retry": {**plan["config"].get("retry", {}), "deadline": plan["deadline"]},
     }
     router = await stack.enter_async_context(AsyncRouter(config))
     return lambda number: router.generate("hero", f"otter {number}")
@@ -56,7 +57,7 @@ async def litellm(plan: dict[str, Any], stack: AsyncExitStack) -> Ask:
     models = [
         {"model_name": "hero", "litellm_params": {**place, "aws_region_name": region}} for region in plan["regions"]
     ]
-    router = litellm.Router(model_list=models, **plan["config"])
+    router = litellm.Router(model_list=models, timeout=plan["deadline"], **plan["config"])
     return lambda number: router.aimage_generation(model="hero", prompt=f"otter {number}")
 
 
