@@ -34,8 +34,8 @@ OTHER = ROOT / ".venv-bench" / "bin" / "python"
 QUOTAS = {"us-east-1": 60, "eu-west-1": 80, "ap-northeast-1": 100}
 FAILING = "eu-west-1"
 LOADS = {0.6: 120.0, 0.95: 120.0, 1.5: 40.0}
-"""Offered load as a share of all quotas, and the seconds that callers have: where there is too much to do all the time, a long
-line helps nobody."""
+"""Offered load as a share of all quotas, and the seconds that callers have: where there is always too much to do, a long
+line would help nobody."""
 DEADLINE = 120.0
 
 LASCAUX = Contestant(
