@@ -11,7 +11,7 @@ import lascaux
 import pytest
 
 ROOT = Path(lascaux.__file__).resolve().parent
-PACKAGES = ["pricing", "providers", "router", "compat", "cli", "emulator"]
+PACKAGES = ["pricing", "providers", "router", "compat", "gateway", "cli", "emulator"]
 HEAVY = [
     "boto3",
     "botocore",

@@ -1,0 +1,113 @@
+"""What comes in, kept within bounds: bodies, requests at the same time, memory and time for both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+
+from .errors import Refused
+
+__all__ = ["Bounds", "Intake"]
+
+_WASTE = 4
+"""A body that is too large is read on, and thrown away, up to so many times the limit: many clients look at an answer
+only when they have sent everything, and take a closed connection for an outage that is worth another try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Bytes of one body, requests at the same time, bytes of all their bodies, seconds to send one."""
+
+    body: int = 64 * 1024 * 1024
+    in_flight: int = 256
+    buffered: int = 512 * 1024 * 1024
+    body_seconds: float = 60.0
+
+
+class Intake:
+    """Lets requests in and reads their bodies. Turns away with 413 and 429 before memory gets scarce.
+
+    For one event loop: it counts without a lock.
+    """
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self.bounds = bounds or Bounds()
+        self.in_flight = 0
+        self.buffered = 0
+        self.draining = False
+        """True once the process is about to end: what comes now is for another one."""
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """The request's body; its place is held for as long as this lasts. Raises `Refused`, ClientDisconnect."""
+        bounds = self.bounds
+        if self.in_flight >= bounds.in_flight:
+            raise _busy(f"{bounds.in_flight} requests are under way, which is the most at a time")
+        declared = _declared(request)
+        self.in_flight += 1
+        held = 0
+        try:
+            if declared > bounds.body:
+                await self._skip(request, declared)
+                raise self._too_large()
+            if declared + self.buffered > bounds.buffered:
+                raise _busy("bodies of requests under way use all the memory there is for them")
+            chunks: list[bytes] = []
+            try:
+                async with asyncio.timeout(bounds.body_seconds):
+                    async for chunk in request.stream():
+                        held += len(chunk)
+                        self.buffered += len(chunk)
+                        self._check(held)
+                        chunks.append(chunk)
+            except TimeoutError:
+                raise Refused(
+                    f"the body did not arrive within {bounds.body_seconds:g} s", status=408, code="request_timeout"
+                ) from None
+            read = b"".join(chunks)
+            chunks.clear()
+            yield read
+        finally:
+            self.in_flight -= 1
+            self.buffered -= held
+
+    def _check(self, held: int) -> None:
+        if held > self.bounds.body:
+            raise self._too_large()
+        if self.buffered > self.bounds.buffered:
+            raise _busy("bodies of requests under way use all the memory there is for them")
+
+    async def _skip(self, request: Request, declared: int) -> None:
+        """Let the client finish, unless it waits for a sign to begin, or would send for ever."""
+        if declared > _WASTE * self.bounds.body or "100-continue" in request.headers.get("expect", "").lower():
+            return
+        try:
+            async with asyncio.timeout(self.bounds.body_seconds):
+                async for _ in request.stream():
+                    pass
+        except (TimeoutError, ClientDisconnect):
+            return
+
+    def _too_large(self) -> Refused:
+        message = f"the body is larger than {self.bounds.body:,} bytes, which is the most that is taken"
+        return Refused(message, status=413, code="request_too_large")
+
+
+def _declared(request: Request) -> int:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def _busy(why: str) -> Refused:
+    return Refused(
+        f"the gateway is busy: {why}; ask again in a moment",
+        status=429,
+        code="rate_limit_exceeded",
+        type="rate_limit_error",
+        retry_after=1.0,
+        should_retry=True,
+    )
