@@ -21,6 +21,7 @@ from pydantic import SecretStr
 CONFIGS = Path(lascaux.__file__).resolve().parent / "configs"
 OURS = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "litellm.yaml")
 NEEDED = {"EXTERNAL_ID": "an-external-id"}
+HASH = f"blake2b:aaaaaaaaaaaa:{'0' * 32}:{'1' * 64}"
 CORE = 'deployments: {core: {model: "stability.stable-image-core-v1:1", region: us-west-2}}\n'
 
 
@@ -85,7 +86,8 @@ def _properties(schema: Any, path: str = "") -> Iterator[tuple[str, Mapping[str,
         "cache: {ttl: 300, max_bytes: 1024}",
         'cache: {ttl: "${TTL}"}',
         "cache:",
-        'server: {port: "${PORT:-4000}", keys: [a]}',
+        f'server: {{port: "${{PORT:-4000}}", keys: [{{name: a, hash: "{HASH}", usd_per_day: 0.5, usd_per_month: "20"}}]}}',
+        'server: {keys: [{name: a, hash: "${HASH}"}, {name: b, key: "${KEY}", aliases: [core], rpm: 5}]}',
     ],
 )
 def test_the_schema_knows_every_shorthand(text: str) -> None:
@@ -105,6 +107,9 @@ def test_the_schema_knows_every_shorthand(text: str) -> None:
         "aliases: {a: {strategy: fastest}}",
         "routing: {seed: -1}",
         "server: {port: 70000}",
+        "server: {keys: [plain-text]}",
+        "server: {keys: [{name: a, key: plain-text}]}",
+        "server: {keys: [{hash: x}]}",
     ],
 )
 def test_the_schema_refuses_what_the_loader_refuses(text: str) -> None:
@@ -137,7 +142,16 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert config.pricing.model_dump() == {"table": None, "overrides": ()}
     assert config.lifecycle.retired == "last_resort"
     assert config.telemetry.model_dump() == {"exporter": "none", "endpoint": None}
-    assert config.server.model_dump() == {"host": "127.0.0.1", "port": 4000, "keys": ()}
+    assert config.server.model_dump() == {
+        "host": "127.0.0.1",
+        "port": 4000,
+        "keys": (),
+        "max_body": 64 * 2**20,
+        "max_in_flight": 256,
+        "cors_origins": (),
+        "link_ttl": 3600.0,
+        "spend_file": None,
+    }
     assert config == parse(CORE + "credentials:\naliases:\nretry:\nhealth:\ncache:\npricing:\nlifecycle: {}\nserver:")
 
 
@@ -164,10 +178,10 @@ cache:     {backend: memory, max_bytes: 256MiB, ttl: 1h}
 pricing:   {table: "2026-11-22", overrides: []}
 lifecycle: {retired: last_resort}
 telemetry: {exporter: none}
-server:    {host: 127.0.0.1, port: 4000, keys: [sk-one]}
+server:    {host: 127.0.0.1, port: 4000, keys: [{name: team, key: "${TEAM_KEY}"}]}
 """,
         "router.yaml",
-        env={"EXTERNAL_ID": "x-1", "BEDROCK_API_KEY": "bedrock-key"},
+        env={"EXTERNAL_ID": "x-1", "BEDROCK_API_KEY": "bedrock-key", "TEAM_KEY": "lsk-one"},
     )
     assert list(config.deployments) == [
         "core",
@@ -404,7 +418,7 @@ def test_the_environment_lies_on_top_of_the_file() -> None:
         LASCAUX_ALIASES__LIST='{"deployments": ["core"], "strict": true}',
         LASCAUX_DEPLOYMENTS__CORE__LIMITS__RPM="12",
         LASCAUX_CREDENTIALS__PROD__PROFILE="1e5",
-        LASCAUX_SERVER__KEYS='["one", "two"]',
+        LASCAUX_SERVER__KEYS='[{"name": "one", "key": "lsk-one"}, {"name": "two", "key": "lsk-two"}]',
         LASCAUX_CONFIG="elsewhere.yaml",
         lascaux_health__failures="9",
     )
@@ -416,7 +430,7 @@ def test_the_environment_lies_on_top_of_the_file() -> None:
     assert config.aliases["list"].strict
     assert config.deployments["core"].limits.rpm == 12
     assert config.credentials["Prod"].profile == "1e5"
-    assert [key.get_secret_value() for key in config.server.keys] == ["one", "two"]
+    assert [key.key.get_secret_value() for key in config.server.keys if key.key] == ["lsk-one", "lsk-two"]
 
 
 def test_what_the_environment_sets_needs_no_variable_of_the_file() -> None:

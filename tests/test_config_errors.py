@@ -166,11 +166,11 @@ def test_variables_do_not_swell_a_value(model: str, message: str) -> None:
 
 def test_variables_do_not_swell_a_file() -> None:
     """Many values that each hold a long variable."""
-    keys = ", ".join(['"x${LONG}"'] * 100)
+    keys = ", ".join(f'{{name: k{index}, key: "x${{LONG}}"}}' for index in range(100))
     error = refused(f"{CORE}server: {{keys: [{keys}]}}", LONG="y" * 60_000)
     assert len(error.problems) == 31
     assert error.problems[0].endswith(
-        "server.keys[69]: makes more than 4 MiB of text, with all others that variables are put into"
+        "server.keys[69].key: makes more than 4 MiB of text, with all others that variables are put into"
     )
 
 
@@ -342,7 +342,10 @@ def test_no_secret_is_in_what_a_configuration_prints() -> None:
         f'c: {{role_arn: "arn:aws:iam::111122223333:role/x", web_identity_token: {SECRET}}}',
         f"d: {{bearer_token: {SECRET}}}",
     ]
-    config = Config.parse(f"{CORE}credentials: {{{', '.join(kinds)}}}\nserver: {{keys: [{SECRET}]}}", env={})
+    config = Config.parse(
+        f"{CORE}credentials: {{{', '.join(kinds)}}}\nserver: {{keys: [{{name: a, key: '${{KEY}}'}}]}}",
+        env={"KEY": SECRET},
+    )
     printed = (
         f"{config} {config!r} {config.credentials} {config.server} {config.warnings} {config.server.model_dump_json()}"
     )

@@ -112,7 +112,6 @@ LITELLM: Mapping[str, str] = {
 """In ``litellm_settings``."""
 
 GENERAL: Mapping[str, str] = {
-    "master_key": "keys for clients come with the HTTP gateway",
     "max_parallel_requests": "set max_parallel_requests on a deployment, or default_max_parallel_requests for all",
     "global_max_parallel_requests": "set max_parallel_requests on the deployments",
     "background_health_checks": "nobody is billed for a health check: failures of real calls tell",

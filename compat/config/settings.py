@@ -96,6 +96,28 @@ class Settings:
                 "request says strict",
             )
 
+    def master_key(self) -> None:
+        """``general_settings.master_key`` becomes an admin key of the gateway."""
+        found = self._general.take("master_key")
+        if found is None or found.value == "":
+            return
+        if not isinstance(found.value, str):
+            self._draft.refuse(found.path, "must be text in quotes")
+            return
+        variable = found.value.removeprefix("os.environ/")
+        if variable != found.value:
+            # The file is also read by programs that listen to nobody; the gateway insists on a value when it starts.
+            value = f"${{{variable}:-}}"
+        else:
+            value = found.value
+            if not is_reference(value):
+                self._draft.warn(
+                    found.path,
+                    "is written in the file: a reference such as os.environ/LITELLM_MASTER_KEY keeps it out of it",
+                )
+        self._draft.put(("server", "keys"), [{"name": "master_key", "key": value, "admin": True}], found.path)
+        self._draft.origins["server", "keys", 0, "key"] = found.path
+
     def leftovers(self) -> None:
         """Name what has no effect or is not known."""
         for section, reasons in ((self._router, ROUTER), (self._litellm, LITELLM), (self._general, GENERAL)):

@@ -80,6 +80,7 @@ def translate(data: Mapping[str, Any], *, needed: str | None = None) -> Translat
         if alias not in patterns
     }
     write_fallbacks(ways, members, draft)
+    settings.master_key()
     settings.leftovers()
     return Translation(
         data=draft.data,

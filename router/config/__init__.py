@@ -19,9 +19,9 @@ from .schema import (
     PricingConfig,
     RetryConfig,
     RoutingConfig,
-    ServerConfig,
     TelemetryConfig,
 )
+from .server import KeyConfig, ServerConfig
 from .yamlfile import parse_document, read_document
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "DeploymentConfig",
     "Document",
     "HealthConfig",
+    "KeyConfig",
     "LifecycleConfig",
     "Limits",
     "Origin",

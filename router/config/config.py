@@ -13,6 +13,7 @@ from .dialects import in_our_words
 from .document import Document
 from .entries import AliasConfig, DeploymentConfig, Use
 from .identity import CredentialsConfig
+from .keys import check_keys
 from .origin import Origin
 from .overlay import merge, read_overlay
 from .prices import check_prices
@@ -25,10 +26,10 @@ from .schema import (
     PricingConfig,
     RetryConfig,
     RoutingConfig,
-    ServerConfig,
     TelemetryConfig,
     json_schema,
 )
+from .server import ServerConfig
 from .variables import Variables, gather, substitute
 from .yamlfile import parse_document, read_document
 
@@ -111,6 +112,7 @@ class Config:
         deployments = resolve_deployments(file, report)
         aliases = resolve_aliases(file, deployments, report)
         check_sections(file, report)
+        check_keys(file.server, aliases, deployments, report)
         check_prices(file.pricing, report)
         report.check()
         return cls(

@@ -235,7 +235,7 @@ def _cut(data: Any, path: Path) -> Any:
 
 
 def _masked(path: Path) -> Path:
-    """A path whose steps are names. Inside credentials, a key that is no plausible name may be a secret in a wrong place."""
-    if path[:1] != ("credentials",):
+    """A path whose steps are names. Where secrets belong, a key that is no plausible name may be one in a wrong place."""
+    if path[:1] != ("credentials",) and path[:2] != ("server", "keys"):
         return path
     return (*path[:2], *(step if isinstance(step, int) or _WORD.fullmatch(step) else "***" for step in path[2:]))

@@ -18,17 +18,14 @@ from .scalars import (
     Exporter,
     Extra,
     Flag,
-    Host,
     ModelId,
     Names,
     Pattern,
-    Port,
     Positive,
     Priority,
     Profile,
     Region,
     Retired,
-    Secret,
     Seed,
     Share,
     StrategyName,
@@ -39,7 +36,8 @@ from .scalars import (
     Weight,
     Whole,
 )
-from .section import Section
+from .section import Section, spelt
+from .server import ServerConfig
 
 __all__ = [
     "AliasEntry",
@@ -52,16 +50,10 @@ __all__ = [
     "PricingConfig",
     "RetryConfig",
     "RoutingConfig",
-    "ServerConfig",
     "TelemetryConfig",
     "UseEntry",
     "json_schema",
 ]
-
-
-def _spelt(default: str) -> Any:
-    """A default with its unit, as the JSON Schema shall show it. It is read like any other value."""
-    return Field(default=default)
 
 
 class Limits(Section):
@@ -138,13 +130,13 @@ class RetryConfig(Section):
     """Share of the traffic that may be calls after one that may have been billed. Each takes from 'budget', too."""
     max_wait: Wait | None = None
     """Longest time to stand in line when all are at their limits. Default: as long as the deadline allows."""
-    attempt_timeout: Duration = _spelt("300s")
+    attempt_timeout: Duration = spelt("300s")
     """Time for one call."""
-    deadline: Duration = _spelt("600s")
+    deadline: Duration = spelt("600s")
     """Time for the whole request: all calls and all waiting."""
-    backoff: Wait = _spelt("0.5s")
+    backoff: Wait = spelt("0.5s")
     """Wait before the same deployment is asked again; doubles each time, with full jitter."""
-    max_backoff: Wait = _spelt("20s")
+    max_backoff: Wait = spelt("20s")
     """Longest such wait."""
 
 
@@ -181,11 +173,11 @@ class HealthConfig(Section):
 
     failures: Positive = 5
     """Failures that open it: so many in a row, or within half a minute if they are half of the calls."""
-    cooldown: Duration = _spelt("30s")
+    cooldown: Duration = spelt("30s")
     """How long it stays open the first time; doubles while probes fail."""
-    max_cooldown: Duration = _spelt("300s")
+    max_cooldown: Duration = spelt("300s")
     """Longest time it stays open."""
-    slow_start: Wait = _spelt("30s")
+    slow_start: Wait = spelt("30s")
     """Time in which a deployment that has recovered gets back its share of the traffic; 0 at once."""
     panic_threshold: Share = 0.5
     """If fewer than this share of the candidates are left, the least bad is asked all the same."""
@@ -196,9 +188,9 @@ class CacheConfig(Section):
 
     backend: Backend = "memory"
     """Where results are kept: memory (of this process) or none."""
-    max_bytes: Bytes = _spelt("256MiB")
+    max_bytes: Bytes = spelt("256MiB")
     """Most that is kept; the least recently used go first."""
-    ttl: Duration = _spelt("1h")
+    ttl: Duration = spelt("1h")
     """How long a result is kept."""
 
 
@@ -241,17 +233,6 @@ class TelemetryConfig(Section):
     """none, console, or otlp (OTLP over HTTP)."""
     endpoint: Url | None = None
     """OTLP endpoint such as http://localhost:4318."""
-
-
-class ServerConfig(Section):
-    """The HTTP gateway."""
-
-    host: Host = "127.0.0.1"
-    """Address to listen on. Any other than a loopback address needs keys."""
-    port: Port = 4000
-    """Port to listen on; 0 takes a free one."""
-    keys: tuple[Secret, ...] = ()
-    """Keys that clients may use."""
 
 
 class ConfigFile(Section):

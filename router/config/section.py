@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
-__all__ = ["Section"]
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Section", "spelt"]
 
 
 class Section(BaseModel):
@@ -17,3 +19,8 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+
+def spelt(default: str) -> Any:
+    """A default with its unit, as the JSON Schema shall show it. It is read like any other value."""
+    return Field(default=default)

@@ -1,0 +1,57 @@
+"""The keys of the ``server`` section, judged together: what single values can not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from .entries import AliasConfig, DeploymentConfig
+from .problems import Path
+from .report import Report
+from .server import KeyConfig, ServerConfig, fits
+
+__all__ = ["check_keys"]
+
+
+def check_keys(
+    server: ServerConfig,
+    aliases: Mapping[str, AliasConfig],
+    deployments: Mapping[str, DeploymentConfig],
+    report: Report,
+) -> None:
+    """Each key has one secret that is not written down, names and hashes of its own, and aliases that exist."""
+    served = dict.fromkeys([*aliases, *deployments, *(one.group for one in deployments.values())])
+    patterns = [one.match for one in aliases.values() if one.match]
+    names: set[str] = set()
+    ids: set[str] = set()
+    for index, key in enumerate(server.keys):
+        path: Path = ("server", "keys", index)
+        for field, message in _unfit(key, _written_down((*path, "key"), report)):
+            report.add((*path, field) if field else path, message)
+        if key.name in names:
+            report.add((*path, "name"), "is the name of another key")
+        names.add(key.name)
+        if key.id in ids:
+            report.add((*path, "hash"), "is the hash of another key")
+        ids.update([key.id] if key.id else [])
+        for place, alias in enumerate(key.aliases or ()):
+            if not any(fits(alias, name) for name in (*served, *patterns)) and not any(
+                fits(pattern, alias) for pattern in patterns
+            ):
+                report.add((*path, "aliases", place), "must be the name of an alias or deployment", near=tuple(served))
+
+
+def _unfit(key: KeyConfig, written: bool) -> Iterator[tuple[str | None, str]]:
+    if (key.hash is None) == (key.key is None):
+        yield None, "must have 'hash' (as `lascaux keys new` prints it), or 'key' with a reference such as ${NAME}"
+    elif key.key is not None and written:
+        yield (
+            "key",
+            "is written in the file: put the key into an environment variable and ${NAME} here, or make a hash "
+            "with `lascaux keys new`",
+        )
+
+
+def _written_down(path: Path, report: Report) -> bool:
+    """True if a file in our words holds the text itself. Other words have no hashes."""
+    ours = bool(report.document.filename) and report.document.written(path) == path
+    return ours and path not in report.references and not report.overlay.holds(path[:2])
