@@ -20,12 +20,13 @@ only when they have sent everything, and take a closed connection for an outage 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Bytes of one body, requests at the same time, bytes of all their bodies, seconds to send one."""
+    """Bytes of one body, requests at the same time, bytes of all their bodies, seconds to send one and to take an answer."""
 
     body: int = 64 * 1024 * 1024
     in_flight: int = 256
     buffered: int = 512 * 1024 * 1024
     body_seconds: float = 60.0
+    answer_seconds: float = 300.0
 
 
 class Intake:
@@ -38,8 +39,6 @@ class Intake:
         self.bounds = bounds or Bounds()
         self.in_flight = 0
         self.buffered = 0
-        self.draining = False
-        """True once the process is about to end: what comes now is for another one."""
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:

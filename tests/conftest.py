@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,3 +119,31 @@ def sts() -> Iterator[str]:
     server.stop()
     assert server._server is not None
     server._server.server_close()
+
+
+def serving(app: Any) -> AbstractContextManager[str]:
+    """Serve an ASGI application with uvicorn for as long as this lasts; gives its URL."""
+    import uvicorn  # few tests need it
+
+    @contextmanager
+    def running() -> Iterator[str]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_config=None, lifespan="on", http="h11", ws="none", timeout_graceful_shutdown=10)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            listener.close()
+            assert not thread.is_alive()
+
+    return running()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Any], AbstractContextManager[str]]:
+    """Serves an ASGI application over real HTTP: ``with serve(app) as url``."""
+    return serving

@@ -1,0 +1,166 @@
+"""Results in OpenAI's shape, as bytes: the base64 of a picture goes out as it came in.
+
+Facts that OpenAI has no name for stand under ``lascaux``, in the body and of each picture; its clients keep what they do not
+know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from ..pricing import Cost
+from ..providers.types import Image, Warning
+from ..router.records import Result
+from .openai import Ask, Operation
+
+__all__ = ["Plain", "document", "events", "headers", "money", "told"]
+
+Plain = dict[str, Any]
+
+_LONGEST_HEADER = 500
+_USAGE = {
+    "input_tokens": 0,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "output_tokens": 0,
+    "total_tokens": 0,
+}
+"""Zero: Bedrock's image models do not count tokens. The bill is under ``lascaux.cost``."""
+
+
+def document(ask: Ask, result: Result, warnings: Sequence[Warning], links: Sequence[str | None], created: int) -> bytes:
+    """The body of an answer. ``links`` has an entry per picture: its address, or None to send it as base64."""
+    return orjson.dumps(
+        {
+            "created": created,
+            "data": [_item(image, link) for image, link in zip(result.images, links, strict=True)],
+            **_common(ask, result),
+            "lascaux": _facts(result, warnings),
+        }
+    )
+
+
+def events(
+    ask: Ask, result: Result, warnings: Sequence[Warning], links: Sequence[str | None], created: int
+) -> Iterator[bytes]:
+    """The same as server-sent events: one ``completed`` event for each picture, the bill with the last."""
+    kind = "image_edit.completed" if ask.operation is Operation.EDIT else "image_generation.completed"
+    last = len(result.images) - 1
+    for place, (image, link) in enumerate(zip(result.images, links, strict=True)):
+        plain = {"type": kind, **_item(image, link), "created_at": created, **_common(ask, result)}
+        if place == last:
+            plain["lascaux"] = {**plain["lascaux"], **_facts(result, warnings)}
+        yield b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(plain) + b"\n\n"
+
+
+def headers(result: Result, warnings: Sequence[Warning]) -> dict[str, str]:
+    """The facts once more for who does not read the body: ASCII only, none longer than 500 letters."""
+    cost = result.cost
+    found = {
+        "deployment": result.deployment,
+        "model": result.model,
+        "region": result.region,
+        "cache": result.cache,
+        "attempts": str(len(result.attempts)),
+        "cost-usd": None if cost.usd is None else f"{cost.usd:f}",
+        "price-table": cost.table,
+        "seed": None if result.seed is None else str(result.seed),
+        "upstream-request-id": result.request_id,
+        "warnings": "; ".join(map(str, warnings)) or None,
+        "missing": str(len(result.missing)) if result.missing else None,
+    }
+    return {f"x-lascaux-{name}": _ascii(value) for name, value in found.items() if value is not None}
+
+
+def told(warning: Warning) -> Plain:
+    """A warning as plain data."""
+    return {"code": warning.code, "parameter": warning.parameter, "message": warning.message}
+
+
+def money(cost: Cost) -> Plain:
+    """A cost as plain data; amounts as text, for they are exact."""
+    amounts = {"usd": cost.usd, "unit_usd": cost.unit_usd, "saved_usd": cost.saved_usd}
+    return {
+        **{name: None if amount is None else f"{amount:f}" for name, amount in amounts.items()},
+        "images": cost.images,
+        "table": cost.table,
+        "confidence": cost.confidence,
+        "source": cost.source,
+        "note": cost.note,
+    }
+
+
+def _ascii(text: str) -> str:
+    """What a header can carry."""
+    plain = text.encode("ascii", "backslashreplace").decode()
+    plain = "".join(letter if " " <= letter <= "~" else " " for letter in plain)
+    return plain if len(plain) <= _LONGEST_HEADER else f"{plain[: _LONGEST_HEADER - 3]}..."
+
+
+def _item(image: Image, link: str | None) -> Plain:
+    about = {
+        "seed": image.seed,
+        "format": image.format,
+        "width": image.width,
+        "height": image.height,
+        "finish_reason": image.finish_reason,
+    }
+    return {**({"b64_json": image.b64} if link is None else {"url": link}), "lascaux": about}
+
+
+def _common(ask: Ask, result: Result) -> Plain:
+    first = result.images[0]
+    return {
+        "background": _background(ask, result),
+        "output_format": first.format,
+        "quality": result.cost.rate.quality if result.cost.rate else None,
+        "size": f"{first.width}x{first.height}",
+        "usage": _USAGE,
+    }
+
+
+def _background(ask: Ask, result: Result) -> str | None:
+    """What is known without decoding the picture."""
+    if result.images[0].format == "jpeg":
+        return "opaque"
+    asked = str(ask.params.get("background", "")).lower() == "transparent"
+    adapted = any(warning.parameter == "background" and warning.code == "ignored" for warning in result.warnings)
+    removed = any(attempt.task == "remove_background" for attempt in result.attempts)
+    return "transparent" if removed or (asked and not adapted) else None
+
+
+def _facts(result: Result, warnings: Sequence[Warning]) -> Plain:
+    facts: Plain = {
+        "alias": result.alias,
+        "deployment": result.deployment,
+        "model": result.model,
+        "model_id": result.model_id,
+        "region": result.region,
+        "cost": money(result.cost),
+        "cache": result.cache,
+        "seed": result.seed,
+        "duration": round(result.duration, 3),
+        "request_id": result.request_id,
+        "attempts": [
+            {
+                "deployment": attempt.deployment,
+                "model": attempt.model,
+                "region": attempt.region,
+                "outcome": attempt.outcome,
+                "duration": round(attempt.duration, 3),
+                "cost_usd": f"{attempt.cost.usd:f}" if attempt.cost and attempt.cost.usd is not None else None,
+                "may_be_billed": attempt.may_be_billed,
+            }
+            for attempt in result.attempts
+        ],
+        "warnings": [told(warning) for warning in warnings],
+        "missing": [
+            {"index": gap.index, "reason": gap.reason, "message": gap.message, "may_be_billed": gap.may_be_billed}
+            for gap in result.missing
+        ],
+    }
+    if result.mask is not None:
+        facts["mask"] = {"b64_json": result.mask.b64}
+    return facts

@@ -1,0 +1,117 @@
+"""The gateway as an ASGI application: addresses, and what every request passes through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from ..router.async_client import AsyncRouter
+from .edge import Edge, answer
+from .endpoints import Endpoint, Endpoints
+from .errors import Failure
+from .intake import Bounds, Intake
+from .links import Links
+from .openai import Operation
+
+__all__ = ["create_app"]
+
+_EXPOSED = ("x-request-id", "x-should-retry", "retry-after", "retry-after-ms")
+
+
+def create_app(
+    router: AsyncRouter,
+    *,
+    bounds: Bounds | None = None,
+    links: Links | None = None,
+    cors_origins: Collection[str] = (),
+    hosts: Collection[str] = (),
+    public_url: str | None = None,
+    now: Callable[[], float] = time.time,
+) -> Starlette:
+    """An application for any ASGI server. It closes ``router`` when it ends.
+
+    Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk.
+    ``cors_origins`` are web pages that may ask; ``hosts`` are names, apart from localhost, under which it answers without
+    keys; ``public_url`` is what links to pictures begin with, by default the address that the client used. ``now`` gives
+    seconds since 1970.
+    """
+    intake = Intake(bounds)
+    endpoints = Endpoints(router, intake=intake, links=links or Links(now=now), public_url=public_url, now=now)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await router.aclose()
+
+    return Starlette(
+        routes=_routes(endpoints),
+        middleware=_middleware(cors_origins, hosts),
+        exception_handlers={HTTPException: _http_error},
+        lifespan=lifespan,
+    )
+
+
+def _routes(endpoints: Endpoints) -> list[BaseRoute]:
+    """Every address, with and without ``/v1``."""
+    posts = {
+        "/images/generations": endpoints.images(Operation.GENERATE),
+        "/images/edits": endpoints.images(Operation.EDIT),
+        "/images/variations": endpoints.images(Operation.VARIATION),
+        "/images/quote": endpoints.quote,
+        "/images/explain": endpoints.explain,
+    }
+    routes: list[BaseRoute] = []
+    for prefix in ("/v1", ""):
+        for path, make in posts.items():
+            routes.append(Route(f"{prefix}{path}", Endpoint(endpoints.intake, make), methods=["POST"]))
+        routes += [
+            Route(f"{prefix}/images/files/{{name}}", endpoints.file, methods=["GET"]),
+            Route(f"{prefix}/models", endpoints.models, methods=["GET"]),
+            Route(f"{prefix}/models/{{name:path}}", endpoints.model, methods=["GET"]),
+        ]
+    routes += [
+        Route("/health/live", endpoints.live, methods=["GET"]),
+        Route("/health/ready", endpoints.ready, methods=["GET"]),
+    ]
+    return routes
+
+
+def _middleware(origins: Collection[str], hosts: Collection[str]) -> list[Middleware]:
+    found = [Middleware(Edge, keyed=False, origins=origins, hosts=hosts)]
+    if origins:
+        found.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(origins),
+                allow_methods=["GET", "POST"],
+                allow_headers=["*"],
+                expose_headers=list(_EXPOSED),
+            )
+        )
+    return found
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """An address or a method that there is not, in OpenAI's envelope."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    message = {
+        404: f"there is nothing at {request.url.path[:200]}",
+        405: f"{request.method} is not possible at {request.url.path[:200]}",
+    }.get(error.status_code, str(error.detail)[:500])
+    failure = Failure(status=error.status_code, message=message, type="invalid_request_error", code=code)
+    response = answer(failure)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response

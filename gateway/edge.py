@@ -1,0 +1,103 @@
+"""What holds for every request: an id, no answer without one, no web page of a stranger, no traceback."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import secrets
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .errors import Failure, Refused, failure_of
+
+__all__ = ["Edge", "answer", "is_loopback"]
+
+log = logging.getLogger("lascaux.gateway")
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def answer(failure: Failure) -> Response:
+    """A failure as a response."""
+    return Response(failure.body(), failure.status, headers=failure.headers(), media_type="application/json")
+
+
+def is_loopback(host: str) -> bool:
+    """Does this address lead nowhere but to this computer?"""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Edge:
+    """The outermost layer, as plain ASGI.
+
+    ``x-request-id`` is the client's, if it sent a decent one, else new. A gateway without keys answers whoever reaches it,
+    and that may be a web page in the browser of its owner: so without keys requests of other ``origins`` are refused, and
+    those for a host that is neither an address nor localhost, whose name a stranger may have led here (DNS rebinding).
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, keyed: bool, origins: Collection[str] = (), hosts: Collection[str] = ()
+    ) -> None:
+        self.app = app
+        self.keyed = keyed
+        self.origins = frozenset(origins)
+        self.hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _ID.fullmatch(given) else f"req_{secrets.token_hex(16)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def marked(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                marks = MutableHeaders(scope=message)
+                marks["x-request-id"] = request_id
+                marks.setdefault("x-content-type-options", "nosniff")
+            await send(message)
+
+        try:
+            stranger = None if self.keyed else self._stranger(headers)
+            if stranger is not None:
+                await answer(failure_of(stranger))(scope, receive, marked)
+                return
+            await self.app(scope, receive, marked)
+        except Exception as error:
+            log.exception("request %s failed", request_id)
+            if not started:
+                await answer(failure_of(error))(scope, receive, marked)
+
+    def _stranger(self, headers: Headers) -> Refused | None:
+        host = headers.get("host", "").lower()
+        origin = headers.get("origin")
+        if origin is not None and not self.origins & {origin, "*"} and urlsplit(origin).netloc.lower() != host:
+            message = (
+                "web pages of other origins may not ask here; server.cors_origins in the configuration allows them"
+            )
+            return Refused(message, status=403, code="origin_not_allowed", type="permission_error")
+        name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+        if not name or name in self.hosts or name == "localhost" or name.endswith(".localhost"):
+            return None
+        try:
+            ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            message = "a gateway without keys answers to localhost and to addresses only; give it keys (server.keys)"
+            return Refused(message, status=403, code="host_not_allowed", type="permission_error")
+        return None
