@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from .. import __version__
-from . import demo, edit, emulator, explain, generate, models, quote, schema, validate
+from . import demo, edit, emulator, explain, generate, models, quote, schema, serve, validate
 
 __all__ = ["app", "main"]
 
@@ -42,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (generate, edit, explain, quote, demo, validate, models, schema, emulator):
+for module in (generate, edit, serve, explain, quote, demo, validate, models, schema, emulator):
     app.command(module.__name__.rpartition(".")[2], epilog=_examples(module.EXAMPLES))(module.command)
 
 
