@@ -29,15 +29,16 @@ from ..providers.errors import (
 from ..providers.types import Image
 from ..router.errors import DeadlineExceeded, UnknownAlias
 from ..router.records import Result
+from .answers import headers as facts
 from .errors import Refused, failure_of, public
 from .native_request import Dialect
+from .sigv4 import SignatureError
 
-__all__ = ["Reply", "failed", "served"]
+__all__ = ["Reply", "failed", "found", "served"]
 
 _UPSTREAM = re.compile(r"[A-Za-z_]{1,80} \(HTTP \d{3}\): ")
 _INPUT_BLOCKED = "This request has been blocked by our content filters."
 _TIMED_OUT = (408, 504)
-_LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def served(result: Result, dialect: Dialect, request_id: str, images: int = 1) -> Reply:
-    """The pictures in the caller's words. ``images`` is how many were asked for.
+def served(result: Result, dialect: Dialect, request_id: str) -> Reply:
+    """The pictures in the caller's words.
 
     Beside Bedrock's own headers there are ours, ``x-lascaux-*``: who answered, what it cost, and what was adapted, for
     which these bodies have no place.
@@ -59,34 +60,13 @@ def served(result: Result, dialect: Dialect, request_id: str, images: int = 1) -
         "content-type": "application/json",
         "x-amzn-requestid": request_id,
         "x-amzn-bedrock-invocation-latency": str(round(result.duration * 1000)),
-        **_facts(result),
+        **facts(result, result.warnings),
     }
     write = {Dialect.AMAZON: _amazon, Dialect.SDXL: _sdxl, Dialect.STABILITY: _stability}[dialect]
-    return Reply(status=200, body=orjson.dumps(write(result, images)), headers=headers)
+    return Reply(status=200, body=orjson.dumps(write(result)), headers=headers)
 
 
-def _facts(result: Result) -> dict[str, str]:
-    cost = result.cost.usd
-    facts = {
-        "deployment": result.deployment,
-        "model": result.model,
-        "region": result.region,
-        "cache": result.cache,
-        "cost-usd": "unknown" if cost is None else f"{cost:f}",
-        "attempts": str(len(result.attempts)),
-        "upstream-request-id": result.request_id or "",
-        "warnings": "; ".join(map(str, result.warnings)),
-    }
-    return {f"x-lascaux-{name}": _sendable(value) for name, value in facts.items() if value}
-
-
-def _sendable(value: str) -> str:
-    """A text as a header: printable ASCII, bounded."""
-    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in value)
-    return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 3]}..."
-
-
-def _amazon(result: Result, images: int) -> dict[str, Any]:
+def _amazon(result: Result) -> dict[str, Any]:
     document: dict[str, Any] = {"images": [image.b64 for image in result.images]}
     if result.mask is not None:
         document["maskImage"] = result.mask.b64
@@ -99,7 +79,7 @@ def _amazon(result: Result, images: int) -> dict[str, Any]:
     return document
 
 
-def _sdxl(result: Result, images: int) -> dict[str, Any]:
+def _sdxl(result: Result) -> dict[str, Any]:
     artifacts = [_artifact(image) for image in result.images]
     for gap in sorted(result.missing, key=lambda one: one.index):
         reason = "CONTENT_FILTERED" if gap.reason == "filtered" else "ERROR"
@@ -111,7 +91,7 @@ def _artifact(image: Image) -> dict[str, Any]:
     return {"seed": image.seed, "base64": image.b64, "finishReason": "SUCCESS"}
 
 
-def _stability(result: Result, images: int) -> dict[str, Any]:
+def _stability(result: Result) -> dict[str, Any]:
     document: dict[str, Any] = {
         "seeds": [image.seed for image in result.images],
         "finish_reasons": [None] * len(result.images),
@@ -122,6 +102,12 @@ def _stability(result: Result, images: int) -> dict[str, Any]:
     return document
 
 
+def found(document: Mapping[str, Any], request_id: str) -> Reply:
+    """What was looked up."""
+    headers = {"content-type": "application/json", "x-amzn-requestid": request_id}
+    return Reply(status=200, body=orjson.dumps(document), headers=headers)
+
+
 def failed(error: BaseException, dialect: Dialect | None, request_id: str, *, name: str = "") -> Reply:
     """An error in Bedrock's words. ``dialect`` is None when the body could not be read; ``name`` is what was asked for.
 
@@ -130,8 +116,7 @@ def failed(error: BaseException, dialect: Dialect | None, request_id: str, *, na
     if isinstance(error, ContentFiltered):
         inside = _filtered(error, dialect)
         if inside is not None:
-            headers = {"content-type": "application/json", "x-amzn-requestid": request_id}
-            return Reply(status=200, body=orjson.dumps(inside), headers=headers)
+            return found(inside, request_id)
     status, kind = _kind(error)
     document: dict[str, Any] = {"message": _message(error, status)}
     if kind == "ModelErrorException":
@@ -163,6 +148,8 @@ def _filtered(error: ContentFiltered, dialect: Dialect | None) -> dict[str, Any]
 
 def _kind(error: BaseException) -> tuple[int, str]:
     """Status and type of an error."""
+    if isinstance(error, SignatureError):
+        return error.status, error.type
     if isinstance(error, Refused):
         return _refused(error)
     if isinstance(error, RequestError):
@@ -214,7 +201,7 @@ def _message(error: BaseException, status: int) -> str:
         return text if "content filters" in text else f"{_INPUT_BLOCKED} {text}"
     if isinstance(error, Rejected):
         return public(_UPSTREAM.sub("", error.message, count=1))
-    if isinstance(error, InvalidRequest):
+    if isinstance(error, (InvalidRequest, SignatureError)):
         return public(error.message)
     text = failure_of(error).message
     if status == 424 and isinstance(error, LascauxError) and _billed(error) and "billed" not in text:

@@ -61,8 +61,6 @@ class Invocation:
     dialect: Dialect
     prompt: str
     params: Mapping[str, Any] = field(default_factory=dict)
-    images: int = 1
-    """How many pictures it asks for, as far as the body says so."""
 
 
 def read_invocation(model_id: str, body: bytes, headers: Mapping[str, str] | None = None) -> Invocation:
@@ -82,7 +80,7 @@ def read_invocation(model_id: str, body: bytes, headers: Mapping[str, str] | Non
             "task", str(next(iter(model.tasks)))
         )  # the services have no task field: the model is the task
     params |= _from_headers(headers or {})
-    return Invocation(dialect=dialect, prompt=prompt, params=params, images=_images(document, dialect))
+    return Invocation(dialect=dialect, prompt=prompt, params=params)
 
 
 def _document(body: bytes) -> dict[str, Any]:
@@ -188,9 +186,3 @@ def _from_headers(headers: Mapping[str, str]) -> dict[str, Any]:
             message = f"{name}: image models know {only} only, not {shown(headers[name])}"
             raise InvalidRequest(message, parameter=name, allowed=only, nearest=only)
     return {params: headers[name] for name, params in _GUARDRAIL.items() if headers.get(name)}
-
-
-def _images(document: Mapping[str, Any], dialect: Dialect) -> int:
-    config = document.get("imageGenerationConfig") if dialect is Dialect.AMAZON else None
-    given = config.get("numberOfImages") if isinstance(config, dict) else document.get("samples")
-    return given if type(given) is int and given > 0 else 1

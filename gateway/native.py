@@ -1,0 +1,242 @@
+"""The Bedrock-shaped endpoint: a program that was written for boto3 works with ``endpoint_url`` at the gateway.
+
+``POST /model/{modelId}/invoke`` and the look-ups of the control plane. Thin: bodies are read in ``native_request``, names in
+``native_names``, answers written in ``native_answer``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from time import monotonic
+from uuid import uuid4
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from ..providers.errors import InvalidRequest
+from ..router.async_client import AsyncRouter
+from ..router.records import Result
+from .errors import Refused
+from .gate import Gate
+from .intake import Intake
+from .keys import ANYBODY, Key
+from .native_answer import Reply, failed, found, served
+from .native_control import model_details, model_summaries, profile, profile_summaries
+from .native_names import offers, resolve
+from .native_request import MAX_BODY, Dialect, Invocation, read_invocation
+from .resends import Resends
+from .sigv4 import ALGORITHM, Signed, Verifier
+
+__all__ = ["NativeEndpoints", "routes"]
+
+log = logging.getLogger("lascaux.gateway")
+
+_LONGEST_TOKEN = 128
+_JSON = ("", "*/*", "application/*", "application/json")
+
+
+Make = Callable[[Request, bytes, str], Awaitable[Reply]]
+"""(request, body, id of the answer) -> the answer."""
+
+
+def routes(
+    router: AsyncRouter,
+    gate: Gate | None = None,
+    *,
+    intake: Intake | None = None,
+    verifier: Verifier | None = None,
+    today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    clock: Callable[[], float] = monotonic,
+) -> list[BaseRoute]:
+    """Bedrock's addresses, for an application. Without a ``gate`` everybody may ask; ``verifier`` checks SigV4.
+
+    Make the router with ``picture_files=False``, as for every application that strangers reach.
+    """
+    endpoints = NativeEndpoints(router, gate, verifier=verifier, today=today, clock=clock)
+    intake = intake or Intake()
+    posts = {
+        "/model/{model_id:path}/invoke": endpoints.invoke,
+        "/model/{model_id:path}/{operation}": endpoints.other,
+    }
+    gets = {
+        "/foundation-models": endpoints.models,
+        "/foundation-models/{model_id:path}": endpoints.model,
+        "/inference-profiles": endpoints.profiles,
+        "/inference-profiles/{name:path}": endpoints.profile,
+    }
+    return [
+        Route(path, _Address(intake, make), methods=[method])
+        for method, table in (("POST", posts), ("GET", gets))
+        for path, make in table.items()
+    ]
+
+
+class _Address:
+    """One address. Its request holds a place until the answer has been sent; every error is told in Bedrock's words."""
+
+    def __init__(self, intake: Intake, make: Make) -> None:
+        self._intake = intake
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. A client that hangs up ends nothing: what it asked for is made, and kept in the cache."""
+        request, request_id = Request(scope, receive), str(uuid4())
+        try:
+            async with self._intake.body(request) as body:
+                response = _response(await self._made(request, body, request_id))
+                try:
+                    async with asyncio.timeout(self._intake.bounds.answer_seconds):
+                        await response(scope, receive, send)
+                except TimeoutError:
+                    log.warning("request %s: its client took too long to read the answer", request_id)
+        except Refused as error:
+            await _response(failed(error, None, request_id))(scope, receive, send)
+        except ClientDisconnect:
+            return
+
+    async def _made(self, request: Request, body: bytes, request_id: str) -> Reply:
+        try:
+            return await self._make(request, body, request_id)
+        except Exception as error:
+            return _told(error, None, request_id)
+
+
+def _told(error: Exception, dialect: Dialect | None, request_id: str, name: str = "") -> Reply:
+    """An error as an answer; what is not the caller's fault is logged."""
+    reply = failed(error, dialect, request_id, name=name)
+    if reply.status in (408, 424) or reply.status >= 500:
+        unexpected = None if hasattr(error, "code") else error
+        log.warning("request %s: %s", request_id, error, exc_info=unexpected)
+    return reply
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, headers=dict(reply.headers))
+
+
+class NativeEndpoints:
+    """What stands behind Bedrock's addresses."""
+
+    def __init__(
+        self,
+        router: AsyncRouter,
+        gate: Gate | None,
+        *,
+        verifier: Verifier | None,
+        today: Callable[[], date],
+        clock: Callable[[], float],
+    ) -> None:
+        self._router = router
+        self._gate = gate
+        self._verifier = verifier or Verifier(())
+        self._today = today
+        self._resends = Resends(clock)
+
+    async def invoke(self, request: Request, body: bytes, request_id: str) -> Reply:
+        """InvokeModel."""
+        key = self._caller(request, body)
+        _check(request, body)
+        model_id = request.path_params["model_id"]
+        invocation = read_invocation(model_id, body, request.headers)
+        name = resolve(self._router.config, model_id, key.may_use)
+
+        async def make() -> Reply:
+            try:
+                return served(await self._perform(key, name, invocation), invocation.dialect, request_id)
+            except Exception as error:
+                return _told(error, invocation.dialect, request_id, name)
+
+        return await self._resends.once(_token(request, key, body), make)
+
+    async def _perform(self, key: Key, name: str, invocation: Invocation) -> Result:
+        """Let in, made, and booked."""
+        prompt, params = invocation.prompt, invocation.params
+        if self._gate is None:
+            return await self._router.generate(name, prompt, **params)
+        ask = partial(self._router.quote, name, prompt, **params)
+        with await self._gate.admit_soon(key, name, ask) as admission:
+            result = await self._router.generate(name, prompt, **params)
+            admission.settle(result)
+            return result
+
+    async def other(self, request: Request, body: bytes, request_id: str) -> Reply:
+        """Operations that image models do not have: streaming, Converse."""
+        self._caller(request, body)
+        operation = request.path_params["operation"][:60]
+        message = f"The operation {operation!r} is not supported for image models; use InvokeModel."
+        raise InvalidRequest(message, parameter="operation", allowed="invoke", nearest="invoke")
+
+    async def models(self, request: Request, body: bytes, request_id: str) -> Reply:
+        """ListFoundationModels."""
+        names = self._names(self._caller(request, body))
+        return found(model_summaries(self._router.config, names, self._today(), request.query_params), request_id)
+
+    async def model(self, request: Request, body: bytes, request_id: str) -> Reply:
+        """GetFoundationModel."""
+        names = self._names(self._caller(request, body))
+        wanted = request.path_params["model_id"]
+        return found(model_details(self._router.config, names, self._today(), wanted), request_id)
+
+    async def profiles(self, request: Request, body: bytes, request_id: str) -> Reply:
+        """ListInferenceProfiles."""
+        names = self._names(self._caller(request, body))
+        return found(profile_summaries(self._router.config, names, request.query_params), request_id)
+
+    async def profile(self, request: Request, body: bytes, request_id: str) -> Reply:
+        """GetInferenceProfile."""
+        names = self._names(self._caller(request, body))
+        return found(profile(self._router.config, names, request.path_params["name"]), request_id)
+
+    def _names(self, key: Key) -> Sequence[str]:
+        """What the caller may see: only what it may use."""
+        return [name for name in offers(self._router.config) if key.may_use(name)]
+
+    def _caller(self, request: Request, body: bytes) -> Key:
+        """Who asks: by bearer key, or by SigV4. Without keys anybody, whatever is said. Raises Refused, SignatureError."""
+        if self._gate is None:
+            return ANYBODY
+        authorization = request.headers.get("authorization", "")
+        if not self._gate.keyed or not authorization.startswith(ALGORITHM):
+            return self._gate.identify(authorization)
+        return self._gate.named(self._verifier.verify(_signed(request, body)))
+
+
+def _signed(request: Request, body: bytes) -> Signed:
+    """The request as it stood on the wire: the signature is over the path before it was decoded."""
+    scope = request.scope
+    return Signed(
+        method=request.method,
+        path=scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1"),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
+        body=body,
+    )
+
+
+def _check(request: Request, body: bytes) -> None:
+    """What Bedrock checks before it looks into a body."""
+    if len(body) > MAX_BODY:
+        message = f"the body has {len(body):,} bytes; at most {MAX_BODY:,} are taken"
+        raise Refused(message, status=413, code="request_too_large")
+    accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    if not any(part in _JSON for part in accepted):
+        message = "The Accept type is invalid. Answers are application/json."
+        raise InvalidRequest(message, parameter="accept", allowed="application/json", nearest="application/json")
+
+
+def _token(request: Request, key: Key, body: bytes) -> str | None:
+    """What two sendings of one call have in common, and no other call has."""
+    invocation = request.headers.get("amz-sdk-invocation-id", "")
+    if not invocation or len(invocation) > _LONGEST_TOKEN:
+        return None
+    digest = hashlib.blake2b(body, digest_size=16)
+    for part in (key.name, invocation, request.url.path):
+        digest.update(f"\0{part}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

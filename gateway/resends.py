@@ -1,0 +1,71 @@
+"""What an AWS SDK sends a second time by itself is answered with what its first sending brings, and so is paid for once.
+
+SDKs send a call again after a read timeout or a broken connection, when the first sending may still be under way here: a
+picture takes longer than botocore's 60 seconds now and then. All sendings of one call carry the same
+``amz-sdk-invocation-id`` (botocore, and the SDKs for JavaScript, Java, Go and Rust), another call has another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from .native_answer import Reply
+
+__all__ = ["Resends"]
+
+
+class Resends:
+    """Answers by invocation, while they are being made and for a moment after. For one event loop.
+
+    ``keep`` is how many seconds a picture is kept for somebody who lost it on the way, ``max_bytes`` how much of them.
+    Answers that ask to come again are not kept: the next sending is another try.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], *, keep: float = 120.0, max_bytes: int = 64 * 1024 * 1024, most: int = 4096
+    ) -> None:
+        self._clock = clock
+        self._keep, self._max_bytes, self._most = keep, max_bytes, most
+        self._running: dict[str, asyncio.Task[Reply]] = {}
+        self._kept: OrderedDict[str, tuple[float, Reply]] = OrderedDict()
+        self.bytes = 0
+        """Of the answers that are kept."""
+
+    async def once(self, token: str | None, make: Callable[[], Awaitable[Reply]]) -> Reply:
+        """The answer that ``make`` gives, or that another sending with this token has brought or will bring.
+
+        What has begun is carried out, even if everybody who waits for it goes away. None is nobody's token.
+        """
+        if token is None:
+            return await make()
+        self._forget()
+        if token in self._kept:
+            return self._kept[token][1]
+        task = self._running.get(token)
+        if task is None:
+            task = asyncio.ensure_future(make())
+            self._running[token] = task
+            task.add_done_callback(lambda done: self._ended(token, done))
+        return await asyncio.shield(task)
+
+    def _ended(self, token: str, task: asyncio.Task[Reply]) -> None:
+        del self._running[token]
+        if task.cancelled() or task.exception() is not None or task.result().status not in (200, 408, 424):
+            return
+        reply = task.result()
+        if len(reply.body) <= self._max_bytes:
+            self._kept[token] = (self._clock() + self._keep, reply)
+            self.bytes += len(reply.body)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is too old, and the oldest of what is too much."""
+        now = self._clock()
+        while self._kept:
+            until, reply = next(iter(self._kept.values()))
+            if until > now and self.bytes <= self._max_bytes and len(self._kept) <= self._most:
+                return
+            self._kept.popitem(last=False)
+            self.bytes -= len(reply.body)
