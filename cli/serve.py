@@ -8,9 +8,11 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -183,12 +185,15 @@ async def _serve(router: AsyncRouter, listener: socket.socket, public_url: str |
 
 def _application(router: AsyncRouter, public_url: str | None) -> Any:
     from ..gateway.app import create_app
+    from ..gateway.gate import open_gate
     from ..gateway.intake import Bounds
     from ..gateway.links import Links
 
     server = router.config.server
+    gate = open_gate(server, clock=time.monotonic, now=lambda: datetime.now(UTC), failed=log.error)
     return create_app(
         router,
+        gate=gate,
         bounds=Bounds(body=server.max_body, in_flight=server.max_in_flight),
         links=Links(ttl=server.link_ttl),
         cors_origins=server.cors_origins,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,9 +16,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ..router.async_client import AsyncRouter
+from ..router.config.server import ServerConfig
 from .edge import Edge, answer
 from .endpoints import Endpoint, Endpoints
-from .errors import Failure
+from .errors import Failure, Refused, failure_of
+from .gate import Gate, open_gate
 from .intake import Bounds, Intake
 from .links import Links
 from .openai import Operation
@@ -30,6 +33,7 @@ _EXPOSED = ("x-request-id", "x-should-retry", "retry-after", "retry-after-ms")
 def create_app(
     router: AsyncRouter,
     *,
+    gate: Gate | None = None,
     bounds: Bounds | None = None,
     links: Links | None = None,
     cors_origins: Collection[str] = (),
@@ -39,13 +43,15 @@ def create_app(
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
 
-    Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk.
-    ``cors_origins`` are web pages that may ask; ``hosts`` are names, apart from localhost, under which it answers without
-    keys; ``public_url`` is what links to pictures begin with, by default the address that the client used. ``now`` gives
-    seconds since 1970.
+    Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk. Without
+    ``gate`` nobody needs a key. ``cors_origins`` are web pages that may ask; ``hosts`` are names, apart from localhost,
+    under which it answers without keys; ``public_url`` is what links to pictures begin with, by default the address that
+    the client used. ``now`` gives seconds since 1970.
     """
-    intake = Intake(bounds)
-    endpoints = Endpoints(router, intake=intake, links=links or Links(now=now), public_url=public_url, now=now)
+    gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
+    endpoints = Endpoints(
+        router, gate=gate, intake=Intake(bounds), links=links or Links(now=now), public_url=public_url, now=now
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -53,11 +59,12 @@ def create_app(
             yield
         finally:
             await router.aclose()
+            gate.close()
 
     return Starlette(
         routes=_routes(endpoints),
-        middleware=_middleware(cors_origins, hosts),
-        exception_handlers={HTTPException: _http_error},
+        middleware=_middleware(gate.keyed, cors_origins, hosts),
+        exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,
     )
 
@@ -74,21 +81,23 @@ def _routes(endpoints: Endpoints) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
     for prefix in ("/v1", ""):
         for path, make in posts.items():
-            routes.append(Route(f"{prefix}{path}", Endpoint(endpoints.intake, make), methods=["POST"]))
+            routes.append(Route(f"{prefix}{path}", Endpoint(endpoints.gate, endpoints.intake, make), methods=["POST"]))
         routes += [
             Route(f"{prefix}/images/files/{{name}}", endpoints.file, methods=["GET"]),
             Route(f"{prefix}/models", endpoints.models, methods=["GET"]),
             Route(f"{prefix}/models/{{name:path}}", endpoints.model, methods=["GET"]),
+            Route(f"{prefix}/usage", endpoints.usage, methods=["GET"]),
         ]
     routes += [
+        Route("/admin/usage", endpoints.usage_of_all, methods=["GET"]),
         Route("/health/live", endpoints.live, methods=["GET"]),
         Route("/health/ready", endpoints.ready, methods=["GET"]),
     ]
     return routes
 
 
-def _middleware(origins: Collection[str], hosts: Collection[str]) -> list[Middleware]:
-    found = [Middleware(Edge, keyed=False, origins=origins, hosts=hosts)]
+def _middleware(keyed: bool, origins: Collection[str], hosts: Collection[str]) -> list[Middleware]:
+    found = [Middleware(Edge, keyed=keyed, origins=origins, hosts=hosts)]
     if origins:
         found.append(
             Middleware(
@@ -100,6 +109,10 @@ def _middleware(origins: Collection[str], hosts: Collection[str]) -> list[Middle
             )
         )
     return found
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return answer(failure_of(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -24,7 +24,8 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 def answer(failure: Failure) -> Response:
     """A failure as a response."""
-    return Response(failure.body(), failure.status, headers=failure.headers(), media_type="application/json")
+    marks = failure.headers() | ({"www-authenticate": "Bearer"} if failure.status == 401 else {})
+    return Response(failure.body(), failure.status, headers=marks, media_type="application/json")
 
 
 def is_loopback(host: str) -> bool:

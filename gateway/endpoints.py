@@ -16,12 +16,15 @@ from starlette.types import Receive, Scope, Send
 from ..providers.errors import LascauxError
 from ..providers.types import Warning
 from ..router.async_client import AsyncRouter
+from ..router.explain import Quote
 from ..router.records import Result
 from .answers import document, events, headers
 from .edge import answer
 from .errors import Refused, failure_of
 from .forms import read_fields
+from .gate import Gate
 from .intake import Intake
+from .keys import Key
 from .links import Links
 from .openai import Ask, Operation, read_ask
 
@@ -29,13 +32,14 @@ __all__ = ["Endpoint", "Endpoints"]
 
 log = logging.getLogger("lascaux.gateway")
 
-Answer = Callable[[Request, bytes], Awaitable[Response]]
+Answer = Callable[[Request, bytes, Key], Awaitable[Response]]
 
 
 class Endpoint:
     """One address that takes bodies. Its request holds a place until the answer has been sent."""
 
-    def __init__(self, intake: Intake, make: Answer) -> None:
+    def __init__(self, gate: Gate, intake: Intake, make: Answer) -> None:
+        self._gate = gate
         self._intake = intake
         self._make = make
 
@@ -43,8 +47,9 @@ class Endpoint:
         """Serve one request. A client that hangs up ends nothing: what it asked for is made, and kept in the cache."""
         request = Request(scope, receive)
         try:
+            key = self._gate.identify(request.headers.get("authorization"))  # before a byte of the body is read
             async with self._intake.body(request) as body:
-                response = await self._answered(request, body)
+                response = await self._answered(request, body, key)
                 try:
                     async with asyncio.timeout(self._intake.bounds.answer_seconds):
                         await response(scope, receive, send)
@@ -55,9 +60,9 @@ class Endpoint:
         except ClientDisconnect:
             return
 
-    async def _answered(self, request: Request, body: bytes) -> Response:
+    async def _answered(self, request: Request, body: bytes, key: Key) -> Response:
         try:
-            return await self._make(request, body)
+            return await self._make(request, body, key)
         except LascauxError as error:
             failure = failure_of(error)
             if failure.status >= 500:
@@ -72,12 +77,14 @@ class Endpoints:
         self,
         router: AsyncRouter,
         *,
+        gate: Gate,
         intake: Intake,
         links: Links,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.router = router
+        self.gate = gate
         self.intake = intake
         self.links = links
         self._public_url = public_url.rstrip("/") if public_url else None
@@ -87,36 +94,49 @@ class Endpoints:
     def images(self, operation: Operation) -> Answer:
         """Pictures from words, or from pictures."""
 
-        async def make(request: Request, body: bytes) -> Response:
-            ask = await self._ask(operation, request, body)
-            result = await self._perform(ask)
+        async def make(request: Request, body: bytes, key: Key) -> Response:
+            ask = await self._ask(operation, request, body, key)
+            with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
+                result = await self._perform(ask, key)
+                admission.settle(result)
             return self._respond(request, ask, result)
 
         return make
 
-    async def quote(self, request: Request, body: bytes) -> Response:
+    async def quote(self, request: Request, body: bytes, key: Key) -> Response:
         """What a generation or an edit would cost."""
-        ask = await self._ask(Operation.EDIT, request, body)
-        quote = await self.router.quote(ask.alias, ask.prompt, **_with_image(ask))
-        return _json(quote.as_dict())
+        ask = await self._ask(Operation.EDIT, request, body, key)
+        self.gate.permit(key, ask.alias)
+        return _json((await self._quote(ask)).as_dict())
 
-    async def explain(self, request: Request, body: bytes) -> Response:
+    async def explain(self, request: Request, body: bytes, key: Key) -> Response:
         """Where a generation or an edit would go, and why."""
-        ask = await self._ask(Operation.EDIT, request, body)
-        told = await self.router.explain(ask.alias, ask.prompt, **_with_image(ask))
+        ask = await self._ask(Operation.EDIT, request, body, key)
+        self.gate.permit(key, ask.alias)
+        told = await self.router.explain(ask.alias, ask.prompt, **ask.whole())
         return _json(told.as_dict())
 
     async def models(self, request: Request) -> Response:
-        """Every alias and deployment that a request may name."""
-        return _json({"object": "list", "data": [self._model(name) for name in self.router.aliases]})
+        """Every alias and deployment that the key may name."""
+        key = self._identify(request)
+        return _json({"object": "list", "data": [self._model(name) for name in self._names(key)]})
 
     async def model(self, request: Request) -> Response:
         """One of them, or a model that passes through."""
-        name = request.path_params["name"]
-        if self.router.config.alias(name) is None:
+        key, name = self._identify(request), request.path_params["name"]
+        if self.router.config.alias(name) is None or not key.may_use(name):
             message = f"no alias or deployment is called {name[:200]!r}"
-            return answer(failure_of(Refused(message, status=404, code="model_not_found", parameter="model")))
+            raise Refused(message, status=404, code="model_not_found", parameter="model")
         return _json(self._model(name))
+
+    async def usage(self, request: Request) -> Response:
+        """What the key that asks has spent, beside its limits."""
+        return _json(self.gate.usage(self._identify(request)))
+
+    async def usage_of_all(self, request: Request) -> Response:
+        """The same of every key, for admins."""
+        self.gate.identify_admin(request.headers.get("authorization"))
+        return _json({"object": "list", "data": self.gate.usage_of_all()})
 
     async def file(self, request: Request) -> Response:
         """A picture behind a link of a ``url`` answer."""
@@ -124,7 +144,7 @@ class Endpoints:
         found = self.links.find(request.path_params["name"], query.get("expires", ""), query.get("signature", ""))
         if found is None:
             message = "there is no picture here: the link is wrong or over, or the picture had to make room"
-            return answer(failure_of(Refused(message, status=404, code="not_found")))
+            raise Refused(message, status=404, code="not_found")
         kept = {"cache-control": "private, max-age=3600", "content-disposition": "inline"}
         return Response(found.data, headers=kept, media_type=found.media_type)
 
@@ -138,17 +158,28 @@ class Endpoints:
         good = bool(self.router.aliases or self.router.config.aliases) and not full
         return _json({"status": "ok" if good else "busy" if full else "no aliases"}, 200 if good else 503)
 
-    async def _ask(self, operation: Operation, request: Request, body: bytes) -> Ask:
-        fields = await read_fields(request.headers.get("content-type", ""), body)
-        return read_ask(operation, fields, self.router.aliases)
+    def _identify(self, request: Request) -> Key:
+        return self.gate.identify(request.headers.get("authorization"))
 
-    async def _perform(self, ask: Ask) -> Result:
+    def _names(self, key: Key) -> list[str]:
+        return [name for name in self.router.aliases if key.may_use(name)]
+
+    async def _ask(self, operation: Operation, request: Request, body: bytes, key: Key) -> Ask:
+        fields = await read_fields(request.headers.get("content-type", ""), body)
+        return read_ask(operation, fields, self._names(key))
+
+    async def _quote(self, ask: Ask) -> Quote:
+        return await self.router.quote(ask.alias, ask.prompt, **ask.whole())
+
+    async def _perform(self, ask: Ask, key: Key) -> Result:
+        """Answers in the cache are not shared between keys: one must not find out what another has asked."""
+        tenant = key.name if self.gate.keyed else None
         if ask.operation is Operation.VARIATION:
             more = {"prompt": ask.prompt} if ask.prompt else {}
-            return await self.router.variation(ask.alias, image=ask.image, **ask.params, **more)
+            return await self.router.variation(ask.alias, image=ask.image, tenant=tenant, **ask.params, **more)
         if ask.calls_edit:
-            return await self.router.edit(ask.alias, ask.prompt, image=ask.image, **ask.params)
-        return await self.router.generate(ask.alias, ask.prompt, **ask.params)
+            return await self.router.edit(ask.alias, ask.prompt, image=ask.image, tenant=tenant, **ask.params)
+        return await self.router.generate(ask.alias, ask.prompt, tenant=tenant, **ask.params)
 
     def _respond(self, request: Request, ask: Ask, result: Result) -> Response:
         warnings: list[Warning] = [*ask.warnings, *result.warnings]
@@ -179,10 +210,6 @@ class Endpoints:
         behind = list(dict.fromkeys(one.model for one in uses))
         facts = {"models": behind, "fallbacks": list(alias.fallbacks) if alias else []}
         return {"id": name, "object": "model", "created": self._started, "owned_by": "lascaux", "lascaux": facts}
-
-
-def _with_image(ask: Ask) -> dict[str, Any]:
-    return dict(ask.params) if ask.image is None else {**ask.params, "image": ask.image}
 
 
 def _json(plain: Any, status: int = 200) -> Response:

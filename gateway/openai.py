@@ -20,7 +20,7 @@ from ..providers.param_names import IGNORED, NAMES, SPECIAL, unknown
 from ..providers.param_native import NATIVE_NAMES
 from ..providers.param_pictures import PICTURE_NAMES
 from ..providers.param_values import flag, named, shown
-from ..providers.types import Warning
+from ..providers.types import Task, Warning
 from .forms import Fields
 
 __all__ = ["Ask", "Operation", "read_ask"]
@@ -82,6 +82,12 @@ class Ask:
     def calls_edit(self) -> bool:
         """False for what `Router.generate` does: words, or pictures inside a provider's own objects."""
         return self.operation is Operation.EDIT and (self.image is not None or not self._natively)
+
+    def whole(self) -> dict[str, Any]:
+        """All parameters, picture and task included, as `Router.quote` takes them."""
+        task = {"task": Task.VARIATION} if self.operation is Operation.VARIATION else {}
+        picture = {} if self.image is None else {"image": self.image}
+        return {**self.params, **picture, **task}
 
     @property
     def _natively(self) -> bool:
