@@ -19,7 +19,6 @@ from urllib.parse import quote, unquote
 
 from ..providers.types import Secret
 from ..router.config import ServerConfig
-from ..router.errors import ConfigError
 
 __all__ = ["ALGORITHM", "Pair", "SignatureError", "Signed", "Verifier"]
 
@@ -35,8 +34,6 @@ _REGION = re.compile(r"[a-z0-9-]{1,32}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}")
 _LONGEST = 8192
 _UNSIGNED = "UNSIGNED-PAYLOAD"
-_SHORTEST = 16
-"""Characters of a secret. AWS's own have 40."""
 
 
 class SignatureError(Exception):
@@ -107,19 +104,14 @@ class Verifier:
 
     @classmethod
     def of(cls, server: ServerConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Verifier:
-        """With the pairs that stand at the keys of the ``server`` section. Raises ConfigError for a secret too short."""
-        pairs = []
-        for key in server.keys:
-            if key.access_key_id is None or key.secret_access_key is None:
-                continue
-            secret = key.secret_access_key.get_secret_value()
-            if len(secret) < _SHORTEST:
-                raise ConfigError(
-                    f"server.keys: the secret_access_key of key {key.name!r} must have at least {_SHORTEST} characters: "
-                    "a shorter one can be guessed from one signed request"
-                )
-            pairs.append(Pair(access_key_id=key.access_key_id, secret=Secret(secret), key=key.name))
-        return cls(pairs, clock=clock)
+        """With the pairs of the ``server`` section."""
+        return cls(
+            [
+                Pair(access_key_id=one.access_key_id, secret=Secret(one.secret.get_secret_value()), key=one.key)
+                for one in server.sigv4
+            ],
+            clock=clock,
+        )
 
     def verify(self, request: Signed) -> str:
         """The name of the server's key of whoever signed. Raises SignatureError.
