@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from .entries import AliasConfig, DeploymentConfig
 from .problems import Path
 from .report import Report
-from .server import KeyConfig, ServerConfig, fits
+from .server import KeyConfig, PairConfig, ServerConfig, fits
 
 __all__ = ["check_keys"]
+
+_SHORTEST = 16
+"""Characters of a signing secret: a shorter one can be guessed from one request that somebody caught."""
 
 
 def check_keys(
@@ -25,7 +28,7 @@ def check_keys(
     ids: set[str] = set()
     for index, key in enumerate(server.keys):
         path: Path = ("server", "keys", index)
-        for field, message in _unfit(key, _written_down((*path, "key"), report)):
+        for field, message in () if report.broken(path) else _unfit(key, _written_down((*path, "key"), report)):
             report.add((*path, field) if field else path, message)
         if key.name in names:
             report.add((*path, "name"), "is the name of another key")
@@ -41,14 +44,35 @@ def check_keys(
 
 
 def _unfit(key: KeyConfig, written: bool) -> Iterator[tuple[str | None, str]]:
-    if (key.hash is None) == (key.key is None):
+    """Pairs of the field at fault (None: the key) and the reason."""
+    if key.hash and key.key:
+        yield "key", "stands beside 'hash'; give one of them"
+    elif not key.hash and key.key is None:
         yield None, "must have 'hash' (as `lascaux keys new` prints it), or 'key' with a reference such as ${NAME}"
     elif key.key is not None and written:
         yield (
             "key",
-            "is written in the file: put the key into an environment variable and ${NAME} here, or make a hash "
-            "with `lascaux keys new`",
+            "is written in the file: put it into an environment variable and ${NAME} here, or make a hash with "
+            "`lascaux keys new`",
         )
+
+
+def _check_pairs(pairs: Sequence[PairConfig], keys: tuple[str, ...], report: Report) -> None:
+    """Each pair has an id of its own, a key that exists, and a secret that is long enough and not written down."""
+    ids: set[str] = set()
+    for index, pair in enumerate(pairs):
+        path: Path = ("server", "sigv4", index)
+        if _written_down((*path, "secret"), report):
+            report.add(
+                (*path, "secret"), "is written in the file: put it into an environment variable and ${NAME} here"
+            )
+        elif len(pair.secret.get_secret_value()) < _SHORTEST:
+            report.add((*path, "secret"), f"must have at least {_SHORTEST} characters: a shorter one can be guessed")
+        if pair.access_key_id in ids:
+            report.add((*path, "access_key_id"), "is the id of another pair")
+        ids.add(pair.access_key_id)
+        if pair.key not in keys:
+            report.add((*path, "key"), "must be the name of a key in server.keys", near=keys)
 
 
 def _written_down(path: Path, report: Report) -> bool:

@@ -11,12 +11,13 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJso
 from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Secret, Text, Whole, refusal
 from .section import Section, spelt
 
-__all__ = ["HASH", "KeyConfig", "ServerConfig", "fits"]
+__all__ = ["HASH", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
 
 HASH = re.compile(r"blake2b:[a-z2-7]{12}:[0-9a-f]{32}:[0-9a-f]{64}")
 """How a key is written down: its id, a salt, the digest of its secret. ``lascaux.gateway.keys`` makes and checks them."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9_.-]{3,128}")
 _MONEY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _MONEY_TEXT = {"type": "string", "pattern": f"^{_MONEY.pattern}$"}
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
@@ -47,6 +48,12 @@ def _origin(value: object) -> object:
     return value
 
 
+def _access_key_id(value: object) -> object:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise refusal("must be 3 to 128 letters, digits or _.-, such as TEAM-A")
+    return value
+
+
 def _plain_key(value: object) -> object:
     """Empty is not refused here: a file is also read by programs that listen to nobody."""
     return SecretStr("") if value == "" else value
@@ -67,6 +74,9 @@ Usd = Annotated[
     WithJsonSchema(
         {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{_MONEY.pattern}$"}, REFERENCE]}
     ),
+]
+AccessKeyId = Annotated[
+    str, BeforeValidator(_access_key_id), WithJsonSchema({"type": "string", "pattern": f"^{_ID.pattern}$"})
 ]
 Origin = Annotated[
     str, BeforeValidator(_origin), WithJsonSchema({"type": "string", "examples": ["https://app.example.com"]})
@@ -103,6 +113,20 @@ class KeyConfig(Section):
         return self.hash.split(":")[1] if self.hash else None
 
 
+class PairConfig(Section):
+    """A key pair for SigV4. Who signs with it is who has the named key, with all its limits.
+
+    The algorithm needs the secret itself, so no hash can stand here: it comes from a variable.
+    """
+
+    access_key_id: AccessKeyId
+    """What callers set as AWS_ACCESS_KEY_ID."""
+    secret: Annotated[Secret, WithJsonSchema(REFERENCE)] = Field(repr=False)
+    """What callers set as AWS_SECRET_ACCESS_KEY: a reference such as ${NAME} to a variable that holds it."""
+    key: Text
+    """Name of the key in 'keys' for which it stands."""
+
+
 class ServerConfig(Section):
     """The HTTP gateway."""
 
@@ -112,6 +136,8 @@ class ServerConfig(Section):
     """Port to listen on; 0 takes a free one."""
     keys: tuple[KeyConfig, ...] = ()
     """Keys that clients may use. Without any, everybody who reaches the address may ask."""
+    sigv4: tuple[PairConfig, ...] = ()
+    """Key pairs for callers who sign, such as programs written for boto3. Each stands for one of 'keys'."""
     max_body: Bytes = spelt("64MiB")
     """Largest request body that is read."""
     max_in_flight: Whole = 256
