@@ -188,12 +188,14 @@ def _application(router: AsyncRouter, public_url: str | None) -> Any:
     from ..gateway.gate import open_gate
     from ..gateway.intake import Bounds
     from ..gateway.links import Links
+    from ..gateway.sigv4 import Verifier
 
     server = router.config.server
     gate = open_gate(server, clock=time.monotonic, now=lambda: datetime.now(UTC), failed=log.error)
     return create_app(
         router,
         gate=gate,
+        verifier=Verifier.of(server),
         bounds=Bounds(body=server.max_body, in_flight=server.max_in_flight),
         links=Links(ttl=server.link_ttl),
         cors_origins=server.cors_origins,

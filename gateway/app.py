@@ -23,7 +23,9 @@ from .errors import Failure, Refused, failure_of
 from .gate import Gate, open_gate
 from .intake import Bounds, Intake
 from .links import Links
+from .native import routes as native_routes
 from .openai import Operation
+from .sigv4 import Verifier
 
 __all__ = ["create_app"]
 
@@ -34,6 +36,7 @@ def create_app(
     router: AsyncRouter,
     *,
     gate: Gate | None = None,
+    verifier: Verifier | None = None,
     bounds: Bounds | None = None,
     links: Links | None = None,
     cors_origins: Collection[str] = (),
@@ -44,13 +47,14 @@ def create_app(
     """An application for any ASGI server. It closes ``router`` when it ends.
 
     Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk. Without
-    ``gate`` nobody needs a key. ``cors_origins`` are web pages that may ask; ``hosts`` are names, apart from localhost,
-    under which it answers without keys; ``public_url`` is what links to pictures begin with, by default the address that
-    the client used. ``now`` gives seconds since 1970.
+    ``gate`` nobody needs a key; ``verifier`` checks those who sign as for AWS. ``cors_origins`` are web pages that may ask;
+    ``hosts`` are names, apart from localhost, under which it answers without keys; ``public_url`` is what links to pictures
+    begin with, by default the address that the client used. ``now`` gives seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
+    intake = Intake(bounds)
     endpoints = Endpoints(
-        router, gate=gate, intake=Intake(bounds), links=links or Links(now=now), public_url=public_url, now=now
+        router, gate=gate, intake=intake, links=links or Links(now=now), public_url=public_url, now=now
     )
 
     @asynccontextmanager
@@ -62,7 +66,7 @@ def create_app(
             gate.close()
 
     return Starlette(
-        routes=_routes(endpoints),
+        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier)],
         middleware=_middleware(gate.keyed, cors_origins, hosts),
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,
