@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from .. import __version__
-from . import demo, edit, emulator, explain, generate, models, quote, schema, serve, validate
+from . import demo, edit, emulator, explain, generate, keys, models, quote, schema, serve, validate
 
 __all__ = ["app", "main"]
 
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 for module in (generate, edit, serve, explain, quote, demo, validate, models, schema, emulator):
     app.command(module.__name__.rpartition(".")[2], epilog=_examples(module.EXAMPLES))(module.command)
+app.add_typer(keys.group, name="keys", epilog=_examples(keys.EXAMPLES))
 
 
 def _version(wanted: bool) -> None:
