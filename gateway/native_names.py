@@ -65,7 +65,7 @@ def resolve(config: Config, model_id: str, allowed: Callable[[str], bool] = lamb
         return own
     fitting = [name for name in offers(config) if _leads_to(config, name, model_id)]
     if fitting:
-        return max(fitting, key=lambda name: (allowed(name), len(places(config, name))))
+        return max(fitting, key=lambda name: (allowed(name), _plain(config, name, model_id), len(places(config, name))))
     for name in (model_id, f"bedrock/{model_id}"):
         if config.alias(name) is not None:
             return name
@@ -87,6 +87,11 @@ def _place(deployment: DeploymentConfig) -> Place:
         model_id=wire.model_id,
         region=deployment.region or wire.region or ref.region,
     )
+
+
+def _plain(config: Config, name: str, model_id: str) -> bool:
+    """Is nobody behind the name asked for by an ARN that the caller did not name? Such ones are somebody's own."""
+    return all(place.model_id == model_id or not place.model_id.startswith("arn:") for place in places(config, name))
 
 
 def _leads_to(config: Config, name: str, model_id: str) -> bool:

@@ -75,7 +75,7 @@ def read_invocation(model_id: str, body: bytes, headers: Mapping[str, str] | Non
         prompt, params = "", {"native": document}
     else:
         prompt, params = _flat(document, dialect)
-    if model is not None and len(model.tasks) == 1 and dialect is Dialect.STABILITY:
+    if model is not None and model.family == "stability_service" and dialect is Dialect.STABILITY:
         params.setdefault(
             "task", str(next(iter(model.tasks)))
         )  # the services have no task field: the model is the task
