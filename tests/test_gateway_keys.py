@@ -151,6 +151,8 @@ HASH = f"blake2b:aaaaaaaaaaaa:{'0' * 32}:{'1' * 64}"
     ("keys", "said"),
     [
         ("[{name: a, key: pl4nted-s3cret}]", "server.keys[0].key: is written in the file"),
+        ("[{name: a, key: '${NOT_SET:-pl4nted-s3cret}'}]", "server.keys[0].key: is written in the file"),
+        ("[{name: a, key: 'pl4nted-s3cret${KEY}'}]", "server.keys[0].key: is written in the file"),
         ("[{name: a, hash: pl4nted-s3cret}]", "must be a hash as `lascaux keys new` prints it"),
         ("[{name: a, pl4nted-s3cret: x}]", "server.keys[0]['***']: unknown key"),
         ("[pl4nted-s3cret]", "server.keys[0]: must be a mapping"),

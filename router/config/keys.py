@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from .document import value_at
 from .entries import AliasConfig, DeploymentConfig
 from .problems import Path
 from .report import Report
@@ -11,6 +13,8 @@ from .server import KeyConfig, PairConfig, ServerConfig, fits
 
 __all__ = ["check_keys"]
 
+_REFERENCE = re.compile(r"\$\{[A-Za-z_]\w*(:-)?\}|os\.environ/[A-Za-z_]\w*", re.ASCII)
+"""A variable, and nothing of the secret beside it."""
 _SHORTEST = 16
 """Characters of a signing secret: a shorter one can be guessed from one request that somebody caught."""
 
@@ -76,6 +80,7 @@ def _check_pairs(pairs: Sequence[PairConfig], keys: tuple[str, ...], report: Rep
 
 
 def _written_down(path: Path, report: Report) -> bool:
-    """True if a file in our words holds the text itself. Other words have no hashes."""
-    ours = bool(report.document.filename) and report.document.written(path) == path
-    return ours and path not in report.references and not report.overlay.holds(path[:2])
+    """True if a file in our words holds the text itself, or a default for it. Other words have no hashes."""
+    if not report.document.filename or report.document.written(path) != path or report.overlay.holds(path[:2]):
+        return False
+    return not _REFERENCE.fullmatch(str(value_at(report.document.data, path)))
