@@ -30,7 +30,8 @@ class Gate:
     """Keys, limits and budgets of one configuration. Safe to use from many threads.
 
     ``clock`` gives seconds that never go back, ``now`` the time of day. Without keys everybody is `ANYBODY`, who has no
-    limits and is no admin; what they spend is counted all the same.
+    limits and is no admin; what they spend is counted all the same. With `follow`, the keys of a changed configuration
+    count from the next request on.
     """
 
     def __init__(
@@ -42,18 +43,29 @@ class Gate:
         self._now = now
         self._lock = threading.Lock()
         self._traffic: dict[str, Traffic] = {}
+        self._server: ServerConfig | None = None
+        self._source: Callable[[], ServerConfig] | None = None
+        self._failed: Callable[[str], None] = lambda message: None
+
+    def follow(self, source: Callable[[], ServerConfig], failed: Callable[[str], None]) -> None:
+        """Take the keys from ``source`` whenever it gives another configuration.
+
+        Limits and accounts go on by name. Keys that can not be used, or none where there were some, change nothing:
+        ``failed`` is told once, and the old ones count.
+        """
+        self._server, self._source, self._failed = source(), source, failed
 
     @property
     def keyed(self) -> bool:
         """True if a key is needed."""
-        return bool(self._ring.keys)
+        return bool(self._keys().keys)
 
     def identify(self, authorization: str | None) -> Key:
         """The key in an ``Authorization: Bearer`` header. Raises `Refused` (401) without telling what is wrong with it."""
         if not self.keyed:
             return ANYBODY
         token = bearer_token(authorization)
-        key = self._ring.find(token) if token else None
+        key = self._keys().find(token) if token else None
         if key is None:
             told = "the API key is not valid here" if token else "an API key is needed: Authorization: Bearer lsk-..."
             raise Refused(told, status=401, code="invalid_api_key")
@@ -71,7 +83,7 @@ class Gate:
 
     def named(self, name: str) -> Key | None:
         """The key of that name, for a caller who has proved in another way that it is theirs."""
-        return self._ring.keys.get(name)
+        return self._keys().keys.get(name)
 
     def permit(self, key: Key, alias: str) -> None:
         """Raise `Refused` (403) if the key may not ask for what a client calls ``alias``."""
@@ -125,11 +137,34 @@ class Gate:
 
     def usage_of_all(self) -> list[dict[str, Any]]:
         """The same for every key, in the order of the configuration."""
-        return [self.usage(key) for key in (self._ring.keys.values() or (ANYBODY,))]
+        return [self.usage(key) for key in (self._keys().keys.values() or (ANYBODY,))]
 
     def close(self) -> None:
         """Write down what is left to be written."""
         self._ledger.close()
+
+    def _keys(self) -> KeyRing:
+        server = self._source() if self._source else None
+        if server is self._server:
+            return self._ring
+        with self._lock:
+            if server is not None and server is not self._server:
+                changed = self._server is None or server.keys != self._server.keys
+                self._server = server
+                if changed:
+                    self._ring = self._renewed(server)
+            return self._ring
+
+    def _renewed(self, server: ServerConfig) -> KeyRing:
+        try:
+            ring = KeyRing(server.keys)
+        except WeakKey as error:
+            self._failed(f"server.keys: {error}; the keys from before still count")
+            return self._ring
+        if self._ring.keys and not ring.keys:
+            self._failed("server.keys: there are none any more; the keys from before still count until the next start")
+            return self._ring
+        return ring
 
     def _look(self, key: Key, alias: str) -> None:
         """What can be said before anything is worked out."""

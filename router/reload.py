@@ -14,7 +14,8 @@ from ..providers.base import Retaining
 from ..providers.types import Credentials, Target, Warning
 from .build import rebuild
 from .cache import MemoryCache
-from .config import AliasConfig, Config, Origin
+from .config import AliasConfig, Config, Origin, ServerConfig
+from .config.section import Section
 from .errors import ConfigError
 from .runtime import Runtime
 
@@ -229,7 +230,7 @@ def _report(old: Runtime, new: Runtime) -> Reload:
     later = tuple(
         Warning(code="config", parameter=section, message="has changed; it is read when the program starts")
         for section in _AT_START
-        if getattr(old.config, section) != getattr(new.config, section)
+        if _fixed(getattr(old.config, section)) != _fixed(getattr(new.config, section))
     )
     return Reload(
         source=new.config.source,
@@ -237,6 +238,11 @@ def _report(old: Runtime, new: Runtime) -> Reload:
         aliases=Changes.between(old.config.aliases, new.config.aliases),
         warnings=(*new.warnings, *later),
     )
+
+
+def _fixed(section: Section) -> Section:
+    """What of a section is read only once: the gateway takes other keys as they come."""
+    return section.model_copy(update={"keys": ()}) if isinstance(section, ServerConfig) else section
 
 
 def _deployments(config: Config) -> dict[str, Any]:

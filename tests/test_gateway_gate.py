@@ -177,6 +177,35 @@ def test_a_key_that_can_be_guessed_stops_the_start(clock: Clock, tmp_path: Path)
             open_gate(ServerConfig.model_validate(server), clock=lambda: clock.seconds, now=lambda: clock.day)
 
 
+def test_keys_of_a_changed_configuration_count_at_once(clock: Clock) -> None:
+    """Accounts and limits go on by name; keys that can not be used, or no keys at all, change nothing."""
+    new, said = NewKey.make(), []
+
+    def server(**keys: str) -> ServerConfig:
+        kind = {name: "hash" if text.startswith("blake2b:") else "key" for name, text in keys.items()}
+        return ServerConfig.model_validate(
+            {"keys": [{"name": name, kind[name]: text, "rpm": 1} for name, text in keys.items()]}
+        )
+
+    now = server(team=KEY.hash)
+    gate = open_gate(now, clock=lambda: clock.seconds, now=lambda: clock.day)
+    gate.follow(lambda: now, said.append)
+    with gate.admit(gate.identify(BEARER), "hero", unasked):
+        now = server(team=new.hash, other="other-key-0123456789")
+        team = gate.identify(f"Bearer {new.text}")
+        with pytest.raises(Refused, match="may make 1 requests"):
+            gate.admit(team, "hero", unasked)
+    with pytest.raises(Refused, match="not valid"):
+        gate.identify(BEARER)
+    for bad, why in ((server(weak="short"), "'weak' must have 16"), (server(), "none any more")):
+        now = bad
+        assert gate.identify("Bearer other-key-0123456789").name == "other"
+        assert gate.identify(f"Bearer {new.text}").name == "team"
+        assert why in said.pop()
+        assert said == []
+    assert gate.keyed
+
+
 # How much
 
 

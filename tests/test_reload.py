@@ -302,6 +302,14 @@ def test_the_report_names_what_became_of_everything() -> None:
     ]
 
 
+def test_other_keys_need_no_new_start() -> None:
+    """The gateway takes them as they come, so the report is silent about them."""
+    before = fake({"a": {}}, {"x": "a"})
+    after = fake({"a": {}}, {"x": "a"}, server={"keys": [{"name": "team", "key": "a-key-of-the-team"}]})
+    with Router(before, provider=FakeProvider()) as router:
+        assert router.reload(after).warnings == ()
+
+
 def test_a_router_without_a_file_says_so() -> None:
     """And one that is closed takes nothing at all."""
     router = Router(fake({"core": {}}), provider=FakeProvider())
