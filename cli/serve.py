@@ -91,6 +91,7 @@ def _run(wish: _Wish) -> None:
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what strangers send is no warning to us
     with ExitStack() as stack:
         load, telemetry = _configuration(wish, stack)
         endpoint = telemetry.endpoint if telemetry.exporter == "otlp" else None

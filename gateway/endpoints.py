@@ -165,7 +165,7 @@ class Endpoints:
         return [name for name in self.router.aliases if key.may_use(name)]
 
     async def _ask(self, operation: Operation, request: Request, body: bytes, key: Key) -> Ask:
-        fields = await read_fields(request.headers.get("content-type", ""), body)
+        fields = read_fields(request.headers.get("content-type", ""), body)
         return read_ask(operation, fields, self._names(key))
 
     async def _quote(self, ask: Ask) -> Quote:

@@ -7,22 +7,22 @@ booleans ``true`` and ``false``; several pictures come as ``image[]``; bytes wit
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from python_multipart.exceptions import FormParserError
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from .errors import Refused
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 __all__ = ["Fields", "read_fields"]
 
 Fields = dict[str, Any]
 
-_MOST_FIELDS = 200
-_MOST_FILES = 40
+_MOST_PARTS = 200
 _MOST_DEPTH = 16
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _KEY = re.compile(r"\[([^\[\]]*)\]")
@@ -31,13 +31,13 @@ _WORDS = re.compile(r"text|prompt|image|colou?r|name|style", re.IGNORECASE)
 """Keys whose values are words, even if they look like a number."""
 
 
-async def read_fields(content_type: str, body: bytes) -> Fields:
+def read_fields(content_type: str, body: bytes) -> Fields:
     """What a body says, by name. JSON unless it says that it is a form: many a client forgets the header.
 
     Raises `Refused` (400) if it can not be read.
     """
     if content_type.split(";", 1)[0].strip().lower() == "multipart/form-data":
-        return _nested(await _parts(content_type, body))
+        return _nested(_parts(content_type, body))
     try:
         found = orjson.loads(body)
     except ValueError as problem:
@@ -51,29 +51,81 @@ def _unreadable(message: str) -> Refused:
     return Refused(message, status=400, code="invalid_body")
 
 
-async def _parts(content_type: str, body: bytes) -> list[tuple[str, str | bytes]]:
+class _Form:
+    """Takes in the parts of a form, in memory: the body is there already."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[str, str | bytes]] = []
+        self.ended = False
+        """False for a form that was cut off, of which the rest would be missing silently."""
+        self._headers: dict[bytes, bytes] = {}
+        self._name = self._value = b""
+        self._content = bytearray()
+
+    def callbacks(self) -> MultipartCallbacks:
+        """What the parser calls."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_part_data": self._data,
+            "on_part_end": self._part_end,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) >= _MOST_PARTS:
+            raise _unreadable(f"the form has more than {_MOST_PARTS} parts")
+        self._headers, self._content = {}, bytearray()
+        self._name = self._value = b""
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self._content += memoryview(data)[start:end]
+
+    def _part_end(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if b"name" not in options:
+            raise _unreadable("a part of the form has no name")
+        name = options[b"name"].decode("utf-8", "replace")
+        content = bytes(self._content)
+        if b"filename" not in options:
+            try:
+                self.parts.append((name, content.decode("utf-8")))
+            except UnicodeDecodeError:
+                raise _unreadable(f"{name[:80]!r} in the form is not UTF-8") from None
+        else:
+            self.parts.append((name, content))
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+def _parts(content_type: str, body: bytes) -> list[tuple[str, str | bytes]]:
     """Names and values in the order of the form; files as bytes, whatever they are called."""
-    headers = Headers(raw=[(b"content-type", content_type.encode("latin-1", "replace"))])
-    parser = MultiPartParser(
-        headers, _once(body), max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=len(body) + 1
-    )
-    parser.spool_max_size = len(body) + 1  # it is in memory already, a temporary file would be one copy more
+    _, options = parse_options_header(content_type.encode("latin-1", "replace"))
+    boundary, form = options.get(b"boundary"), _Form()
+    if not boundary:
+        raise _unreadable("the form does not tell its boundary")
     try:
-        form = await parser.parse()
-    except MultiPartException as problem:
-        raise _unreadable(f"the form can not be read: {problem.message[:200]}") from None
-    except (FormParserError, ValueError, LookupError, AssertionError, AttributeError) as problem:
-        raise _unreadable(f"the form can not be read ({type(problem).__name__})") from None
-    try:
-        return [
-            (name, value.file.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
-        ]
-    finally:
-        await form.close()
-
-
-async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
-    yield body
+        parser = MultipartParser(boundary, form.callbacks())
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as problem:
+        raise _unreadable(f"the form can not be read: {str(problem)[:200]}") from None
+    if not form.ended:
+        raise _unreadable("the form ends too soon: its last boundary is missing")
+    return form.parts
 
 
 def _nested(parts: list[tuple[str, str | bytes]]) -> Fields:

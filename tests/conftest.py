@@ -128,7 +128,10 @@ def serving(app: Any) -> AbstractContextManager[str]:
     @contextmanager
     def running() -> Iterator[str]:
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, lifespan="on", http="h11", ws="none", timeout_graceful_shutdown=10)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="on", http="h11", ws="none", timeout_graceful_shutdown=10
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

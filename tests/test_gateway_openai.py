@@ -79,7 +79,8 @@ def world(running: World) -> World:
 def troubled(serve: Serve) -> Iterator[World]:
     """A gateway of one's own, which may learn from faults without spoiling it for others."""
     with Emulator(canvas="fast") as emulator:
-        with serve(create_app(AsyncRouter(config(emulator.url), picture_files=False))) as url:
+        router = AsyncRouter(config(emulator.url), picture_files=False)
+        with serve(create_app(router)) as url:
             yield World(emulator=emulator, url=url)
 
 
