@@ -157,9 +157,11 @@ class NativeEndpoints:
 
     async def _perform(self, key: Key, name: str, invocation: Invocation) -> Result:
         """Let in, made, and booked."""
-        prompt, params = invocation.prompt, invocation.params
+        prompt, params = invocation.prompt, dict(invocation.params)
         if self._gate is None:
             return await self._router.generate(name, prompt, **params)
+        if self._gate.keyed:
+            params["tenant"] = key.name  # what one key has paid for is not shown to another
         ask = partial(self._router.quote, name, prompt, **params)
         with await self._gate.admit_soon(key, name, ask) as admission:
             result = await self._router.generate(name, prompt, **params)

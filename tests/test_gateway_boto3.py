@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -9,8 +10,10 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,6 +21,10 @@ import pytest
 import uvicorn
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from lascaux import AsyncRouter, Config
 from lascaux.emulator import Emulator
 from lascaux.emulator.faults import Faults, Rule
@@ -29,6 +36,7 @@ from starlette.applications import Starlette
 
 SECRET = "a-secret-of-team-a-in-a-test"
 TOKEN = "a-key-of-team-a-in-a-test"
+SESSION = boto3.Session(region_name="us-west-2")
 KEYS = {"access_key_id": "emulator", "secret_access_key": "emulator-secret"}
 CORE, ULTRA = "stability.stable-image-core-v1:1", "stability.stable-image-ultra-v1:1"
 CANVAS, SDXL = "amazon.nova-canvas-v1:0", "stability.stable-diffusion-xl-v1"
@@ -54,11 +62,17 @@ class Running:
     clock: Clock
     gate: Gate | None = None
 
+    def team(self, letter: str, service: str = "bedrock-runtime", **more: Any) -> Any:
+        """A client with another key pair."""
+        return self.client(service, secret=f"{SECRET}-{letter}", key_id=f"TEAM-{letter.upper()}", **more)
+
     def client(
         self, service: str = "bedrock-runtime", secret: str = SECRET, key_id: str = "TEAM-A", **more: Any
     ) -> Any:
-        session = boto3.Session(aws_access_key_id=key_id, aws_secret_access_key=secret, region_name="us-west-2")
-        return session.client(service, endpoint_url=self.url, config=ClientConfig(**more))
+        config = ClientConfig(**more)
+        return SESSION.client(
+            service, endpoint_url=self.url, config=config, aws_access_key_id=key_id, aws_secret_access_key=secret
+        )
 
 
 def settings(emulator: Emulator, **more: Any) -> dict[str, Any]:
@@ -86,11 +100,16 @@ def settings(emulator: Emulator, **more: Any) -> dict[str, Any]:
         "server": {
             "keys": [
                 {"name": "team-a", "key": TOKEN},
-                {"name": "team-b", "key": f"{TOKEN}-b", "aliases": ["hero"], "rpm": 1000},
+                {"name": "team-b", "key": f"{TOKEN}-b", "aliases": ["hero", "core"], "rpm": 1000},
+                {"name": "team-c", "key": f"{TOKEN}-c", "usd_per_day": "0.10"},
+                {"name": "team-d", "key": f"{TOKEN}-d", "rpm": 1},
             ],
             "sigv4": [
                 {"access_key_id": "TEAM-A", "secret": SECRET, "key": "team-a"},
-                {"access_key_id": "TEAM-B", "secret": f"{SECRET}-b", "key": "team-b"},
+                *(
+                    {"access_key_id": f"TEAM-{one.upper()}", "secret": f"{SECRET}-{one}", "key": f"team-{one}"}
+                    for one in "bcd"
+                ),
             ],
         },
         **more,
@@ -99,21 +118,31 @@ def settings(emulator: Emulator, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def gateway() -> Iterator[Running]:
+    with serving() as running:
+        yield running
+
+
+@contextmanager
+def serving(**more: Any) -> Iterator[Running]:
+    """A gateway of our addresses alone; ``more`` goes to uvicorn."""
     with Emulator(canvas="fast") as emulator:
         config = Config.from_mapping(settings(emulator))
         router = AsyncRouter(config, picture_files=False)
         clock = Clock()
         gate = open_gate(config.server, clock=lambda: 0.0, now=lambda: datetime.now(UTC))
         app = Starlette(routes=routes(router, gate, verifier=Verifier.of(config.server, clock)))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, **more)
+        )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
             thread.join(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Running(f"http://127.0.0.1:{port}", emulator, clock, gate)
+        yield Running(f"{'https' if more else 'http'}://localhost:{port}", emulator, clock, gate)
         server.should_exit = True
         thread.join(10)
+        asyncio.run(router.aclose())
 
 
 def png(colour: str, size: tuple[int, int] = (512, 512)) -> str:
@@ -242,7 +271,7 @@ def test_errors_are_the_exceptions_of_the_client(gateway: Running) -> None:
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
     with pytest.raises(client.exceptions.ResourceNotFoundException, match="in us-east-1 only"):
         client.invoke_model(modelId=f"arn:aws:bedrock:eu-west-1::foundation-model/{CANVAS}", body=b'{"prompt": "x"}')
-    other = gateway.client(secret=f"{SECRET}-b", key_id="TEAM-B")
+    other = gateway.team("b")
     with pytest.raises(other.exceptions.AccessDeniedException, match="may not use 'sdxl'"):
         other.invoke_model(modelId=SDXL, body=json.dumps({"text_prompts": [{"text": "x"}]}))
     with pytest.raises(client.exceptions.ValidationException, match="use InvokeModel"):
@@ -453,10 +482,76 @@ def test_clients_can_look_up_what_there_is(gateway: Running) -> None:
 
 def test_a_key_sees_only_what_it_may_use(gateway: Running) -> None:
     """Other aliases, and the models behind them, are not there for it."""
-    client = gateway.client("bedrock", secret=f"{SECRET}-b", key_id="TEAM-B")
+    client = gateway.team("b", "bedrock")
     assert [one["modelId"] for one in client.list_foundation_models()["modelSummaries"]] == [CORE]
     profiles = client.list_inference_profiles()["inferenceProfileSummaries"]
     assert [one["inferenceProfileId"] for one in profiles] == ["hero"]
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.get_inference_profile(inferenceProfileIdentifier="paint")
-    assert invoke(gateway.client(secret=f"{SECRET}-b", key_id="TEAM-B"), CORE, {"prompt": "x"})[0]["images"]
+    assert invoke(gateway.team("b"), CORE, {"prompt": "x"})[0]["images"]
+
+
+def test_a_key_without_money_left_is_told_so_once(gateway: Running) -> None:
+    """Money is reserved before the call and booked after it; being out of it is nothing that an SDK sends again."""
+    client = gateway.team("c", retries={"mode": "standard", "total_max_attempts": 3})
+    for seed in (1, 2):
+        invoke(client, CORE, {"prompt": "an otter", "seed": seed})
+    with pytest.raises(client.exceptions.ServiceQuotaExceededException, match=r"may spend 0\.10 USD a day") as caught:
+        client.invoke_model(modelId=CORE, body=b'{"prompt": "an otter", "seed": 3}')
+    assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+    assert gateway.emulator.billed == 2
+    assert gateway.gate is not None
+    assert gateway.gate.usage(gateway.gate.named("team-c"))["usd_today"] == "0.08"
+
+
+def test_a_key_that_asks_too_often_is_throttled(gateway: Running) -> None:
+    """With the time to wait."""
+    client = gateway.team("d", retries={"total_max_attempts": 1})
+    invoke(client, CORE, {"prompt": "an otter"})
+    with pytest.raises(client.exceptions.ThrottlingException) as caught:
+        client.invoke_model(modelId=CORE, body=b'{"prompt": "an otter"}')
+    assert int(caught.value.response["ResponseMetadata"]["HTTPHeaders"]["retry-after"]) == 60
+
+
+def test_keys_do_not_share_answers(gateway: Running) -> None:
+    """What one has paid for is not in the cache of another."""
+    for client in (gateway.client(), gateway.team("b"), gateway.client()):
+        invoke(client, CORE, {"prompt": "an otter", "seed": 5})
+    assert gateway.emulator.billed == 2
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    """A self-signed certificate for localhost and its key, as PEM files."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    chain, secret = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return str(chain), str(secret)
+
+
+def test_boto3_sends_a_bearer_key_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_BEARER_TOKEN_BEDROCK is a key of the gateway; boto3 1.44 sends it over https only."""
+    chain, key = certificate(tmp_path)
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", TOKEN)
+    with serving(ssl_certfile=chain, ssl_keyfile=key) as gateway:
+        session = boto3.Session(region_name="us-west-2")
+        client = session.client("bedrock-runtime", endpoint_url=gateway.url, verify=chain)
+        assert invoke(client, "hero", {"prompt": "an otter", "seed": 3})[0]["seeds"] == [3]
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "not-a-key")
+        client = session.client("bedrock-runtime", endpoint_url=gateway.url, verify=chain)
+        with pytest.raises(client.exceptions.AccessDeniedException):
+            client.invoke_model(modelId="hero", body=b'{"prompt": "an otter"}')
