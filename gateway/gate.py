@@ -81,9 +81,15 @@ class Gate:
             raise Refused(told, status=403, code="admin_only", type="permission_error")
         return key
 
-    def named(self, name: str) -> Key | None:
-        """The key of that name, for a caller who has proved in another way that it is theirs."""
-        return self._keys().keys.get(name)
+    def named(self, name: str) -> Key:
+        """The key of that name, for a caller who has proved in another way that it is theirs.
+
+        Raises `Refused` (401) if a changed configuration has no such key any more.
+        """
+        key = self._keys().keys.get(name)
+        if key is None:
+            raise Refused("the API key is not valid here", status=401, code="invalid_api_key")
+        return key
 
     def permit(self, key: Key, alias: str) -> None:
         """Raise `Refused` (403) if the key may not ask for what a client calls ``alias``."""

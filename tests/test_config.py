@@ -146,6 +146,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "host": "127.0.0.1",
         "port": 4000,
         "keys": (),
+        "sigv4": (),
         "max_body": 64 * 2**20,
         "max_in_flight": 256,
         "cors_origins": (),

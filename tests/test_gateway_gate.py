@@ -179,7 +179,8 @@ def test_a_key_that_can_be_guessed_stops_the_start(clock: Clock, tmp_path: Path)
 
 def test_keys_of_a_changed_configuration_count_at_once(clock: Clock) -> None:
     """Accounts and limits go on by name; keys that can not be used, or no keys at all, change nothing."""
-    new, said = NewKey.make(), []
+    new = NewKey.make()
+    said: list[str] = []
 
     def server(**keys: str) -> ServerConfig:
         kind = {name: "hash" if text.startswith("blake2b:") else "key" for name, text in keys.items()}
@@ -204,6 +205,10 @@ def test_keys_of_a_changed_configuration_count_at_once(clock: Clock) -> None:
         assert why in said.pop()
         assert said == []
     assert gate.keyed
+    assert gate.named("team").name == "team"
+    with pytest.raises(Refused) as caught:
+        gate.named("weak")
+    assert caught.value.status == 401
 
 
 # How much
