@@ -146,7 +146,7 @@ def test_a_picture_comes_with_everything_that_is_known_about_it(client: openai.O
 
 def test_the_same_seed_is_paid_for_once(client: openai.OpenAI, world: World) -> None:
     """The second answer is a hit, costs nothing, and holds the same picture."""
-    ask = {"model": "hero", "prompt": "A twin", "extra_body": {"seed": 7}}
+    ask: dict[str, Any] = {"model": "hero", "prompt": "A twin", "extra_body": {"seed": 7}}
     first, second = (client.images.generate(**ask) for _ in range(2))
     assert first.data is not None
     assert second.data is not None
