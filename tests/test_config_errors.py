@@ -166,7 +166,7 @@ def test_variables_do_not_swell_a_value(model: str, message: str) -> None:
 
 def test_variables_do_not_swell_a_file() -> None:
     """Many values that each hold a long variable."""
-    keys = ", ".join(f'{{name: k{index}, key: "x${{LONG}}"}}' for index in range(100))
+    keys = ", ".join(f'{{name: k{index}, key: "${{LONG}}"}}' for index in range(100))
     error = refused(f"{CORE}server: {{keys: [{keys}]}}", LONG="y" * 60_000)
     assert len(error.problems) == 31
     assert error.problems[0].endswith(
