@@ -101,23 +101,25 @@ class Verifier:
         self._pairs: Mapping[str, Pair] = {pair.access_key_id: pair for pair in pairs}
         self._clock = clock
         self._unsigned_payload = unsigned_payload
+        self._source: Callable[[], ServerConfig] | None = None
+        self._server: ServerConfig | None = None
 
     @classmethod
     def of(cls, server: ServerConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Verifier:
         """With the pairs of the ``server`` section."""
-        return cls(
-            [
-                Pair(access_key_id=one.access_key_id, secret=Secret(one.secret.get_secret_value()), key=one.key)
-                for one in server.sigv4
-            ],
-            clock=clock,
-        )
+        return cls(_pairs(server), clock=clock)
+
+    def follow(self, source: Callable[[], ServerConfig]) -> Verifier:
+        """Go by the pairs that stand in ``source()`` at each request, for a configuration that may be loaded anew."""
+        self._source = source
+        return self
 
     def verify(self, request: Signed) -> str:
         """The name of the server's key of whoever signed. Raises SignatureError.
 
         An unknown key id takes the way of a known one, to its end, so that time does not tell which ids there are.
         """
+        self._renew()
         scope = _parse(request.header("authorization") or "")
         stamp = request.header("x-amz-date") or ""
         _check_date(scope, stamp, self._clock())
@@ -138,6 +140,11 @@ class Verifier:
             )
         return pair.key
 
+    def _renew(self) -> None:
+        server = self._source() if self._source else None
+        if server is not None and server is not self._server:
+            self._server, self._pairs = server, {pair.access_key_id: pair for pair in _pairs(server)}
+
     def _digest(self, request: Signed) -> str:
         """What stands for the body in what is signed. Raises SignatureError if it is not this body's."""
         said = request.header("x-amz-content-sha256")
@@ -149,6 +156,13 @@ class Verifier:
         if said is not None and not hmac.compare_digest(said.encode(), found.encode()):
             raise _invalid("The provided 'x-amz-content-sha256' header does not match what was computed.")
         return found
+
+
+def _pairs(server: ServerConfig) -> list[Pair]:
+    return [
+        Pair(access_key_id=one.access_key_id, secret=Secret(one.secret.get_secret_value()), key=one.key)
+        for one in server.sigv4
+    ]
 
 
 def _invalid(message: str) -> SignatureError:

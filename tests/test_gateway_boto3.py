@@ -9,7 +9,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ from starlette.applications import Starlette
 
 SECRET = "a-secret-of-team-a-in-a-test"
 TOKEN = "a-key-of-team-a-in-a-test"
-SESSION = boto3.Session(region_name="us-west-2")
+SESSION: Any = boto3.Session(region_name="us-west-2")
 KEYS = {"access_key_id": "emulator", "secret_access_key": "emulator-secret"}
 CORE, ULTRA = "stability.stable-image-core-v1:1", "stability.stable-image-ultra-v1:1"
 CANVAS, SDXL = "amazon.nova-canvas-v1:0", "stability.stable-diffusion-xl-v1"
@@ -60,7 +60,7 @@ class Running:
     url: str
     emulator: Emulator
     clock: Clock
-    gate: Gate | None = None
+    gate: Gate
 
     def team(self, letter: str, service: str = "bedrock-runtime", **more: Any) -> Any:
         """A client with another key pair."""
@@ -131,9 +131,7 @@ def serving(**more: Any) -> Iterator[Running]:
         clock = Clock()
         gate = open_gate(config.server, clock=lambda: 0.0, now=lambda: datetime.now(UTC))
         app = Starlette(routes=routes(router, gate, verifier=Verifier.of(config.server, clock)))
-        server = uvicorn.Server(
-            uvicorn.Config(app, port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, **more)
-        )
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", **more))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
@@ -157,6 +155,13 @@ def invoke(client: Any, model_id: str, body: dict[str, Any], **more: Any) -> tup
     assert meta["HTTPStatusCode"] == 200
     assert answer["contentType"] == "application/json"
     return json.loads(answer["body"].read()), meta["HTTPHeaders"]
+
+
+def body_of(gateway: Running) -> Mapping[str, Any]:
+    """The body of the first call that reached the emulator."""
+    body = gateway.emulator.log[0].body
+    assert body is not None
+    return body
 
 
 def opened(b64: str) -> Image.Image:
@@ -186,8 +191,8 @@ def test_a_model_is_asked_for_by_any_of_its_names(gateway: Running, model_id: st
     assert headers["x-amzn-requestid"]
     assert int(headers["x-amzn-bedrock-invocation-latency"]) >= 0
     assert headers["x-lascaux-deployment"] == "canvas"
-    (record,) = gateway.emulator.log
-    assert record.body["imageGenerationConfig"]["seed"] == 7
+    assert len(gateway.emulator.log) == 1
+    assert body_of(gateway)["imageGenerationConfig"]["seed"] == 7
 
 
 def test_stabilitys_bodies_are_answered_in_their_shape(gateway: Running) -> None:
@@ -206,7 +211,7 @@ def test_sdxls_bodies_are_answered_in_their_shape(gateway: Running) -> None:
     (artifact,) = answer["artifacts"]
     assert (answer["result"], artifact["seed"], artifact["finishReason"]) == ("success", 5, "SUCCESS")
     assert opened(artifact["base64"]).size[0] > 0
-    assert gateway.emulator.log[0].body["text_prompts"][1]["weight"] == -1
+    assert body_of(gateway)["text_prompts"][1]["weight"] == -1
 
 
 @pytest.mark.parametrize("model_id", [OUTPAINT, f"us.{OUTPAINT}"])
@@ -231,7 +236,7 @@ def test_an_edit_with_a_mask_works_on_canvas(gateway: Running) -> None:
     params = {"image": png("navy"), "maskImage": base64.b64encode(stream.getvalue()).decode(), "text": "a boat"}
     body = {"taskType": "INPAINTING", "inPaintingParams": params}
     answer, _ = invoke(gateway.client(), CANVAS, body)
-    sent = gateway.emulator.log[0].body["inPaintingParams"]["maskImage"]
+    sent = body_of(gateway)["inPaintingParams"]["maskImage"]
     assert opened(sent).convert("L").getpixel((150, 150)) == 0
     assert opened(answer["images"][0]).size == (512, 512)
 
@@ -500,7 +505,6 @@ def test_a_key_without_money_left_is_told_so_once(gateway: Running) -> None:
         client.invoke_model(modelId=CORE, body=b'{"prompt": "an otter", "seed": 3}')
     assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 0
     assert gateway.emulator.billed == 2
-    assert gateway.gate is not None
     assert gateway.gate.usage(gateway.gate.named("team-c"))["usd_today"] == "0.08"
 
 
@@ -551,7 +555,9 @@ def test_boto3_sends_a_bearer_key_over_tls(tmp_path: Path, monkeypatch: pytest.M
         session = boto3.Session(region_name="us-west-2")
         client = session.client("bedrock-runtime", endpoint_url=gateway.url, verify=chain)
         assert invoke(client, "hero", {"prompt": "an otter", "seed": 3})[0]["seeds"] == [3]
+        client.close()
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "not-a-key")
         client = session.client("bedrock-runtime", endpoint_url=gateway.url, verify=chain)
         with pytest.raises(client.exceptions.AccessDeniedException):
             client.invoke_model(modelId="hero", body=b'{"prompt": "an otter"}')
+        client.close()

@@ -189,5 +189,11 @@ def test_pairs_come_from_the_configuration_and_are_not_shown() -> None:
         }
     )
     assert Verifier.of(config.server).verify(signed()) == "team-a"
+    servers = [config.server]
+    following = Verifier.of(config.server).follow(lambda: servers[-1])
+    assert following.verify(signed()) == "team-a"
+    servers.append(config.server.model_copy(update={"sigv4": ()}))
+    with pytest.raises(SignatureError, match="security token"):
+        following.verify(signed())
     assert SECRET not in repr(config.server)
     assert SECRET not in repr(Pair(access_key_id=KEY_ID, secret=Secret(SECRET), key="team-a"))
