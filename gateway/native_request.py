@@ -72,7 +72,7 @@ def read_invocation(model_id: str, body: bytes, headers: Mapping[str, str] | Non
     model = Catalog.load().find(model_id)
     dialect = _dialect(document, model)
     if dialect is Dialect.AMAZON:
-        prompt, params = "", {"native": document}
+        prompt, params = "", dict[str, Any](native=document)
     else:
         prompt, params = _flat(document, dialect)
     if model is not None and model.family == "stability_service" and dialect is Dialect.STABILITY:
@@ -111,9 +111,10 @@ def _dialect(document: Mapping[str, Any], model: Model | None) -> Dialect:
         return Dialect.STABILITY
     if model is not None and model.family in _FAMILIES:
         return _FAMILIES[model.family]
-    given = ", ".join(named(key) for key in list(document)[:5]) or "nothing"
+    given = ", ".join(named(key) for key in list(document)[:5])
+    wrong = f"no image model's body has {given}" if given else "the body is empty"
     allowed = "taskType (Titan, Nova Canvas), text_prompts (SDXL), prompt or image (Stability)"
-    message = f"Malformed input request: no image model's body has {given}; it must have {allowed}"
+    message = f"Malformed input request: {wrong}; it must have {allowed}"
     raise InvalidRequest(message, parameter="body", allowed=allowed)
 
 
