@@ -67,9 +67,9 @@ class Intake:
                 raise Refused(
                     f"the body did not arrive within {bounds.body_seconds:g} s", status=408, code="request_timeout"
                 ) from None
-            read = b"".join(chunks)
+            read = [b"".join(chunks)]
             chunks.clear()
-            yield read
+            yield read.pop()  # whoever is done with it can give its memory back
         finally:
             self.in_flight -= 1
             self.buffered -= held

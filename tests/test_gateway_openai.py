@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -276,6 +277,20 @@ def test_edits_come_as_json_too(world: World) -> None:
     body = {"model": "inpaint", "prompt": "a hat", "images": [{"image_url": url}], "mask": mask}
     answer = httpx2.post(f"{world.url}/v1/images/edits", json=body)
     assert (answer.status_code, answer.json()["size"]) == (200, "320x320")
+
+
+def test_a_large_picture_comes_through(client: openai.OpenAI) -> None:
+    """Some megabytes, as a form and in a data URL."""
+    noise = Image.frombytes("RGB", (1408, 1408), random.Random(1).randbytes(1408 * 1408 * 3))
+    stream = io.BytesIO()
+    noise.save(stream, "PNG", compress_level=0)
+    answer = client.images.edit(model="cutout", prompt="", image=stream.getvalue())
+    assert answer.size == "1408x1408"
+    url = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    again = httpx2.post(
+        f"{client.base_url}images/edits", json={"model": "cutout", "images": [{"image_url": url}]}, timeout=20
+    )
+    assert (again.status_code, again.json()["size"]) == (200, "1408x1408")
 
 
 def test_an_edit_without_a_picture_is_refused(world: World) -> None:
