@@ -87,7 +87,10 @@ class _Wish:
 
 def _run(wish: _Wish) -> None:
     _need_server()
+    from ..gateway.memory import return_large_blocks
     from ..router.exporters import configure
+
+    return_large_blocks()
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

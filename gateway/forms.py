@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pybase64
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -32,12 +33,13 @@ _WORDS = re.compile(r"text|prompt|image|colou?r|name|style", re.IGNORECASE)
 
 
 def read_fields(content_type: str, body: bytes) -> Fields:
-    """What a body says, by name. JSON unless it says that it is a form: many a client forgets the header.
+    """What a body says, by name; files as base64. JSON unless it says that it is a form: many a client forgets the header.
 
     Raises `Refused` (400) if it can not be read.
     """
     if content_type.split(";", 1)[0].strip().lower() == "multipart/form-data":
-        return _nested(_parts(content_type, body))
+        found: Fields = _texts(_nested(_parts(content_type, body)))
+        return found
     try:
         found = orjson.loads(body)
     except ValueError as problem:
@@ -126,6 +128,15 @@ def _parts(content_type: str, body: bytes) -> list[tuple[str, str | bytes]]:
     if not form.ended:
         raise _unreadable("the form ends too soon: its last boundary is missing")
     return form.parts
+
+
+def _texts(value: Any) -> Any:
+    """The same with files as base64: so they are sent to a model, and so each is held once while it is waited for."""
+    if isinstance(value, bytes):
+        return pybase64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {key: _texts(item) for key, item in value.items()}
+    return [_texts(item) for item in value] if isinstance(value, list) else value
 
 
 def _nested(parts: list[tuple[str, str | bytes]]) -> Fields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import platform
 import random
 import shutil
 import socket
@@ -23,6 +24,7 @@ from lascaux.gateway.errors import Refused, public
 from lascaux.gateway.forms import read_fields
 from lascaux.gateway.intake import Bounds
 from lascaux.gateway.links import Links
+from lascaux.gateway.memory import return_large_blocks
 from lascaux.providers.fake import FakeProvider
 from lascaux.providers.types import Call, ImageResult, Target
 
@@ -344,9 +346,22 @@ def test_brackets_become_objects_and_lists() -> None:
             form(*parts)
 
 
+def test_files_in_a_form_are_read_as_base64() -> None:
+    """Whatever they are called; one under a name that comes again is one of several."""
+    part = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="upload"\r\n\r\n%s\r\n'
+    body = part % (b"image", b"\x00\r\n\xff") + part % (b"image[]", b"a") + part % (b"mask", b"") + b"--b--\r\n"
+    read = read_fields("multipart/form-data; boundary=b", body)
+    assert read == {"image": ["AA0K/w==", "YQ=="], "mask": ""}
+
+
 def test_what_is_nobodys_business_is_not_said() -> None:
     """Accounts, roles and key ids of AWS's messages."""
     said = public(
         "arn:aws:iam::111122223333:user/eve may not; account 444455556666, key AKIAIOSFODNN7EXAMPLE, seed 12345"
     )
     assert said == "*** may not; account ***, key ***, seed 12345"
+
+
+def test_the_memory_of_pictures_goes_back_to_the_system() -> None:
+    """Where the C library has a way to ask for it."""
+    assert return_large_blocks() == (platform.libc_ver()[0] == "glibc")
