@@ -94,6 +94,12 @@ FIELDS = """\
 
 The fields of the request body as the provider names them, after the catalogue. Pictures are base64 there; the router takes
 paths, bytes, open files, data URLs and Pillow images.
+
+`native={...}` says something in these words. What it says is merged at its place, wins over the parameters with a warning
+where both differ, and has to fit the tables below: a field that the task does not have, and a value out of its range or its
+words, is refused before anything is sent, by the name that it has in the body. A field that no model of the family has is
+sent untouched and without a warning, also when strict: it is honoured as it was given, and the provider refuses what it does
+not know.
 """
 
 PROMPT = "a sea otter with a straw hat on a beach"

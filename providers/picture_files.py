@@ -137,8 +137,12 @@ def _png(data: bytes) -> Features:
         offset = end + 4
         if kind == b"IEND":
             break
-    if not {b"IDAT", b"IEND"} <= seen or (colour == 3 and b"PLTE" not in seen):
-        raise ValueError("a PNG without its pixels, palette or end")
+    else:
+        raise ValueError(f"a PNG of too many parts (at most {_MOST_CHUNKS:,} are read)")
+    if b"IDAT" not in seen:
+        raise ValueError("a PNG without its pixels")
+    if colour == 3 and b"PLTE" not in seen:
+        raise ValueError("a PNG without its palette")
     alpha = colour in (4, 6) or b"tRNS" in seen
     return Features(format="png", width=width, height=height, alpha=alpha, depth=depth, orientation=turned)
 
@@ -222,6 +226,8 @@ def _webp(data: bytes) -> Features:
             *frame_size, has_alpha = _bitstream(kind, data, body)
             frame, alpha = (frame_size[0], frame_size[1]), alpha or bool(has_alpha)
         offset = body + length + length % 2
+    else:
+        raise ValueError(f"a WebP of too many parts (at most {_MOST_CHUNKS:,} are read)")
     if frame is None:
         raise ValueError("a WebP without pixels")
     if canvas not in (None, frame):

@@ -179,11 +179,14 @@ def test_a_native_seed_is_a_seed(model: Model) -> None:
 
 
 @every_model
-def test_a_native_seed_that_is_none_is_left_to_the_model(model: Model) -> None:
-    """What is not a seed is sent as it is, and the call is not called reproducible."""
-    native = {"imageGenerationConfig": {"seed": "x"}} if model.family in AMAZON else {"seed": "x"}
-    for call in prepare(model, n=6, native=native):
-        assert (seed_in(call), call.seed, call.effective_seed, call.reproducible) == ("x", None, None, False)
+def test_a_native_seed_that_is_none_is_refused(model: Model) -> None:
+    """By the name of the field, as it was written, with the nearest seed where it is a number."""
+    assert model.seed is not None
+    for seed, nearest in (("x", None), (None, None), (1.5, None), (-1, "0"), (model.seed.max + 1, str(model.seed.max))):
+        amazon = model.family in AMAZON
+        error = refusal(model, n=6, native={"imageGenerationConfig": {"seed": seed}} if amazon else {"seed": seed})
+        assert (error.parameter, error.nearest) == ("imageGenerationConfig.seed" if amazon else "seed", nearest)
+        assert error.allowed == f"a whole number from 0 to {model.seed.max}"
 
 
 @every_model
