@@ -16,7 +16,7 @@ from typing import Any
 from ..providers.errors import Effect, LascauxError, Throttled
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
-from .choice import choose, least_bad, somebody
+from .choice import choose, early_probe, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
@@ -172,6 +172,8 @@ class _Part:
         finally:
             with self.context.lock:
                 self.turn.over(self.context.clock())
+            if self.turn.spent:
+                self.context.on_wait(self.trail.alias.name, self.turn.spent)
 
     def ask(self, step: Step, permit: Permit) -> Generator[Any, Any, Served | None]:
         """Look into the cache once more, then make the call. None if it failed and somebody else may be asked."""
@@ -203,7 +205,11 @@ class _Part:
         until = min(started + self.trail.attempt_timeout, self.trail.deadline)
         ordinal = next(self.trail.ordinals)
         self.trail.route = Route(
-            alias=step.alias.name, strategy=step.alias.strategy.name, candidates=len(step.candidates)
+            alias=step.alias.name,
+            strategy=step.alias.strategy.name,
+            candidates=len(step.candidates),
+            deployment=candidate.name,
+            score=permit.score,
         )
         self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
         record = Attempt(
@@ -221,6 +227,7 @@ class _Part:
             outcome="ok",
             probe=permit.probe,
             panic=permit.panic,
+            waited=self.turn.lap(),
         )
         try:
             result, cost = yield Send(target, call, until, step.alias.name, ordinal, permit)
@@ -286,6 +293,7 @@ class _Part:
                 if step.parts:
                     return step, None
                 permit = least_bad(step, now, self.context.panic_threshold, tried=tried)
+                permit = permit or early_probe(step, now, tried=tried)
                 if permit is not None:
                     return step, self._spend(permit, now)
         return None, None

@@ -9,7 +9,7 @@ Bedrock's quotas are per account, region and model, and its answers do not tell 
   share one quota (Chiu and Jain, 1989); 0.7, and the lower of that and what was measured, is how botocore's adaptive
   retry mode does it (``retries/throttling.py``), after CUBIC (RFC 9438).
 - **Up by proof.** When the window is full and somebody waits, one call in a while goes beyond it. Throttled, it costs one
-  attempt, and the next comes later: after 5, 20, 80, 320, then 600 seconds, and never more often than one in a hundred
+  attempt, and the next comes later: after 20, 80, 320, then 600 seconds, and never more often than one in a hundred
   calls. Come through, the limit is what the last minute held, and the next follows soon, then sooner: a limit that is far
   too low doubles and doubles again, as CUBIC returns to its last maximum. So a token bucket, whose burst is not
   its rate, is found, too.
@@ -30,7 +30,7 @@ _MINUTE = 60.0
 _SLACK = 0.25
 """Seconds by which two calls may come nearer to each other, or further apart, on their way."""
 _BETA = 0.7
-_LADDER = (5.0, 20.0, 80.0, 320.0, 600.0)
+_LADDER = (20.0, 80.0, 320.0, 600.0)
 """Seconds until the limit is tried again, by how often that has failed."""
 _WORTH = 100
 """Calls that must have come through before a limit that has held on the upper rungs is tried again."""

@@ -365,7 +365,7 @@ def test_whatever_happens_the_rules_hold(world: Any, seed: int) -> None:
     for deployment in w.deployments.values():
         assert deployment.in_flight == 0
         for begun in deployment.begun:
-            assert begun.state is not State.OPEN or begun.panic
+            assert begun.state is not State.OPEN or begun.panic or begun.probe
             assert begun.state is not State.HALF_OPEN or begun.probe or begun.panic
         check_limits(w, deployment)
     assert len(w.flights) == 0
