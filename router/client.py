@@ -6,7 +6,7 @@ import contextvars
 import logging
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date
@@ -85,6 +85,7 @@ class Client:
         )
         runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
         self._generations = Generations(runtime)
+        runtime.telemetry.watch(partial(_learned, weakref.ref(self._generations)))
         self._watcher: Watcher | None = None
         self._flights: Flights[Served] = Flights()
         self._closed = False
@@ -338,6 +339,12 @@ def _watch_current(generations: Generations, watcher: Watcher) -> None:
     """Look at the files of the configuration in use; at nothing if it came from none."""
     origin = generations.current.config.origin
     watcher.watch(origin.watched if origin else ())
+
+
+def _learned(generations: weakref.ref[Generations]) -> Iterable[tuple[str, str, str, int]]:
+    """What is asked for metrics, which may outlive the router."""
+    alive = generations()
+    return alive.current.learned() if alive is not None else ()
 
 
 def in_context(function: Callable[..., T]) -> Callable[..., T]:

@@ -130,6 +130,15 @@ class Line:
                     names.update(set(place.limits.quota.sharers) - held)
         return names
 
+    def waiting(self, place: Deployment) -> int:
+        """How many stand in the queue of this deployment."""
+        return len(self._queues.get(place, ()))
+
+    def ahead(self, places: Iterable[Deployment]) -> int:
+        """How many stand in line for at least one of these deployments, each counted once."""
+        here = set(places) if self._groups else set()
+        return sum(len(orders) for group, orders in self._groups.items() if not here.isdisjoint(group))
+
     def freed(self, place: Deployment) -> None:
         """A place may be free at this deployment."""
         queue = self._queues.get(place)

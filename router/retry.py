@@ -82,10 +82,15 @@ class RetryBudget:
 
     def available(self, now: float) -> bool:
         """May one extra call be made?"""
-        if self._ratio > 0 and self._tokens < self._reserve:
-            self._tokens = min(self._tokens + (now - self._at) * self._refill, self._reserve)
+        self._tokens = self.left(now)
         self._at = now
         return self._tokens >= 1.0
+
+    def left(self, now: float) -> float:
+        """Extra calls that could be made now. Only looks."""
+        if self._ratio > 0 and self._tokens < self._reserve:
+            return min(self._tokens + (now - self._at) * self._refill, self._reserve)
+        return self._tokens
 
     def spend(self) -> None:
         """An extra call is made."""

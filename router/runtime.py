@@ -82,6 +82,13 @@ class Runtime:
         for alias in self.aliases.all():
             yield from (use.deployment for use in alias.uses)
 
+    def learned(self) -> Iterator[tuple[str, str, str, int]]:
+        """(deployment, model, region, calls a minute) of everybody whose quota has been learned."""
+        for deployment in {one.name: one for one in self.made()}.values():
+            rpm, target = deployment.learned_rpm, deployment.target
+            if rpm is not None:
+                yield deployment.name, target.model, target.region, rpm
+
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""
         return cost_of(self.book, self.context.today(), target, call, result)
@@ -99,16 +106,7 @@ class Run:
         route, options, self.request = read(runtime, alias, prompt, params)
         self.sending = 0
         """Upstream calls under way, kept by the driver."""
-        self.trail = Trail(
-            alias=route,
-            started=self.started,
-            deadline=self.started + (options.deadline or route.retry.deadline),
-            attempt_timeout=options.attempt_timeout or route.retry.attempt_timeout,
-            max_wait=route.retry.max_wait if options.max_wait is None else options.max_wait,
-            tenant=options.tenant,
-            caching=options.cache,
-            routing_key=options.routing_key,
-        )
+        self.trail = options.trail(route, self.started)
         self.span: RequestSpan = runtime.telemetry.request(
             route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
         )
@@ -242,6 +240,19 @@ class Options:
             _name(params, "tenant") or "",
             _option(params, "cache", bool, True, "true or false"),
             _name(params, "routing_key"),
+        )
+
+    def trail(self, route: Alias, started: float) -> Trail:
+        """The empty memory of a request that came in at ``started``."""
+        return Trail(
+            alias=route,
+            started=started,
+            deadline=started + (self.deadline or route.retry.deadline),
+            attempt_timeout=self.attempt_timeout or route.retry.attempt_timeout,
+            max_wait=route.retry.max_wait if self.max_wait is None else self.max_wait,
+            tenant=self.tenant,
+            caching=self.cache,
+            routing_key=self.routing_key,
         )
 
 
