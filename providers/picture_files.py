@@ -129,6 +129,8 @@ def _png(data: bytes) -> Features:
         end = offset + 8 + length
         if _number(data, end, 4) != zlib.crc32(memoryview(data)[offset + 4 : end]):
             raise ValueError("a damaged PNG (a checksum is wrong)")
+        if kind == b"IHDR" and kind in seen:  # decoders do not agree which of them counts
+            raise ValueError("a damaged PNG (it tells its size twice)")
         if kind == b"acTL":
             raise ValueError("an animated PNG; give one still picture")
         if kind == b"eXIf":
@@ -163,6 +165,8 @@ def _jpeg(data: bytes) -> Features:
         if length < 2:
             raise ValueError("a damaged JPEG (a part without length)")
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            if frame is not None:
+                raise ValueError("a damaged JPEG (it tells its size twice)")
             frame = _frame(data, offset, kind)
         elif kind == 0xE1 and data[offset + 4 : offset + 8] == b"Exif":
             turned = orientation(data[offset + 4 : offset + 2 + length])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from lascaux.emulator import Emulator
 from lascaux.emulator.faults import Rule
 from lascaux.providers import conversion
 from lascaux.providers.conversion import deliver, pending
+from lascaux.providers.decoding import Room
 from lascaux.providers.fake import FakeProvider
 from lascaux.providers.types import Delivery, Image, ImageResult
 from lascaux.router.records import Result
@@ -244,6 +248,45 @@ def test_a_picture_too_large_to_convert_is_delivered_as_it_is() -> None:
     assert same is image
     assert (said.code, said.parameter) == ("ignored", "output_format")
     assert "10000x6000" in said.message
+
+
+def test_a_picture_that_is_larger_than_it_says_is_not_decoded() -> None:
+    """A PNG with two headers: the first is what is read of it, the second is what Pillow goes by."""
+    data = encoded("RGBA").bytes
+    head = data[12:16] + struct.pack(">II", 3000, 2000) + data[24:29]
+    second = data[8:12] + head + struct.pack(">I", zlib.crc32(head))
+    image = Image(base64.b64encode(data[:33] + second + data[33:]).decode())
+    same, (said,) = deliver(image, Delivery(format="jpeg"))
+    assert same is image
+    assert "it says 24x16 pixels, and holds 3000x2000" in said.message
+
+
+def test_pictures_are_converted_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of threads: pictures that are being converted have a bounded number of pixels together."""
+    room = Room(1000)
+    monkeypatch.setattr(conversion, "conversions", room)
+    inside, most, lock, real = [0], [0], threading.Lock(), conversion._converted
+    both = threading.Barrier(2)
+
+    def counted(image: Image, wanted: str, quality: int | None) -> tuple[bytes, bool]:
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        both.wait(timeout=10)  # two of 384 pixels fit, and are in at the same time
+        made = real(image, wanted, quality)
+        with lock:
+            inside[0] -= 1
+        both.wait(timeout=10)
+        return made
+
+    monkeypatch.setattr(conversion, "_converted", counted)
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda _: deliver(encoded(), Delivery(format="jpeg"))[0].format, range(6)))
+    assert done == ["jpeg"] * 6
+    assert most == [2]
+    with room.taken(5000):  # one that is too large by itself goes alone
+        assert room._left == 0
+    assert room._left == 1000
 
 
 def test_a_broken_picture_is_not_lost(faults: Emulator, router: Router) -> None:

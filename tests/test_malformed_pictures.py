@@ -117,6 +117,11 @@ def headers() -> Iterator[Case]:
         yield f"PNG with methods {tail.hex()}", png(header(640, 512, tail=tail), body(640, 512), END)
     yield "PNG without pixels", png(header(640, 512), END)
     yield "PNG without an end", png(header(640, 512), body(640, 512))
+    yield "PNG that grows", png(header(64, 64), header(13_300, 13_300), body(64, 64), END)
+    twice = saved(plain(), "JPEG")
+    start = twice.index(b"\xff\xc0")
+    frame = twice[start : start + 19]
+    yield "JPEG with two frames", twice[:start] + frame[:5] + struct.pack(">HH", 64, 64) + frame[9:] + twice[start:]
     yield "PNG with two headers", png(header(640, 512), header(64, 64), body(640, 512), END)
     yield "PNG whose header comes late", png(chunk(b"tEXt", b"a\0b"), header(640, 512), body(640, 512), END)
     yield "PNG with a wrong sum", png(chunk(b"IHDR", struct.pack(">IIBB", 640, 512, 8, 2) + b"\0\0\0", sum_=1), END)
@@ -324,6 +329,8 @@ def test_some_are_certainly_refused(name: str, results: list[dict[str, Any]]) ->
         ("JPEG of empty segments", "a JPEG of too many parts"),
         ("PNG without pixels", "a PNG without its pixels"),
         ("PNG without an end", "a PNG that ends too soon"),
+        ("PNG that grows", "a damaged PNG (it tells its size twice)"),
+        ("JPEG with two frames", "a damaged JPEG (it tells its size twice)"),
         ("palette without colours", "a PNG without its palette"),
     ],
 )
