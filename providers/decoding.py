@@ -55,10 +55,12 @@ class Room:
     def taken(self, amount: int) -> Iterator[None]:
         """Have ``amount`` of the space, waiting for it if need be."""
         amount = min(amount, self._limit)
-        with self._turn:  # kept while waiting, so that large ones are not passed by small ones for ever
-            with self._changed:
-                self._changed.wait_for(lambda: self._left >= amount)
-                self._left -= amount
+        with (
+            self._turn,
+            self._changed,
+        ):  # a turn is kept while waiting, so that small ones do not pass a large one for ever
+            self._changed.wait_for(lambda: self._left >= amount)
+            self._left -= amount
         try:
             yield
         finally:

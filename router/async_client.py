@@ -18,18 +18,25 @@ from .client import Client, in_context
 from .config import Config
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
+from .endings import too_late
 from .explain import Explanation, Quote
 from .line import Ticket
 from .records import Result
 from .reload import Reload, Source
-from .runtime import Run
+from .runtime import Run, addressed
 
 __all__ = ["AsyncRouter"]
+
+_READERS = 8
+"""Threads in which pictures are read and requests planned: few, for each may hold a decoded picture."""
+_CONVERTERS = 4
+"""Threads in which pictures are made into other files."""
 
 
 class AsyncRouter(Client):
     """`Router` for asyncio: the same methods, awaited. Upstream calls run in a bounded thread pool of its own.
 
+    Pictures are read, and converted, in a few threads beside it.
     A task that is cancelled leaves at once. A call that was on its way for it ends in the background: its answer is paid
     for, so it lands in the cache and with everybody who waits for it; nothing is retried for a caller who has gone. With
     real latencies threads match native async clients and use half their memory; ``max_workers`` bounds the calls in flight.
@@ -40,16 +47,18 @@ class AsyncRouter(Client):
         self._sleep: Callable[[float], Any] | None = parts.pop("sleep", None)
         super().__init__(config, **parts)
         self._max_workers = max_workers
-        self._pool = self._new_pool()
-        self._requests: set[asyncio.Task[Result]] = set()
+        self._new_pools()
 
-    def _new_pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._max_workers, thread_name_prefix="lascaux-call")
+    def _new_pools(self) -> None:
+        self._pool = ThreadPoolExecutor(self._max_workers, thread_name_prefix="lascaux-call")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="lascaux-read")
+        # Left to the garbage collector: who was served while the router was closed still gets the format asked for.
+        self._converters = ThreadPoolExecutor(_CONVERTERS, thread_name_prefix="lascaux-convert")
+        self._requests: set[asyncio.Task[Result]] = set()
 
     def _after_fork(self) -> None:
         super()._after_fork()
-        self._pool = self._new_pool()
-        self._requests = set()
+        self._new_pools()
 
     async def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
         """Make pictures from words. Parameters and errors are those of `Router.generate`."""
@@ -74,8 +83,9 @@ class AsyncRouter(Client):
 
     async def _explain_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
         """In a thread, for there may be pictures to read."""
+        self._check_open()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, in_context(self._explain), alias, prompt, params)
+        return await loop.run_in_executor(self._readers, in_context(self._explain), alias, prompt, params)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         run, effect = await self._begin_aside(alias, prompt, params)
@@ -103,7 +113,8 @@ class AsyncRouter(Client):
             served = await self._drive(run, run.flow, effect)
             if is_pending(served):
                 # Not in the threads for calls: these are many, and each conversion holds a decoded picture.
-                served = await asyncio.to_thread(converted, served)
+                loop = asyncio.get_running_loop()
+                served = await loop.run_in_executor(self._converters, in_context(converted), served)
             return run.finish(served)
         except BaseException as error:
             run.fail(error)
@@ -113,17 +124,26 @@ class AsyncRouter(Client):
         """Read the request; in a thread where there may be pictures, for these are large, or on a disk.
 
         There it is planned as well, up to the first effect: masks and copies for the models are made of the pictures. The
-        time in the thread's queue counts.
+        time there, and in the threads' queue, counts: raises DeadlineExceeded.
         """
         if not any(name in PICTURE_NAMES or isinstance(value, Mapping) for name, value in params.items()):
             return self._begin(alias, prompt, params), None
-        loop, started = asyncio.get_running_loop(), self._runtime.context.clock()
-        begun = loop.run_in_executor(self._pool, in_context(self._plan), alias, prompt, params, started)
+        self._check_open()
+        clock = self._runtime.context.clock
+        started = clock()
+        route, options = addressed(self._runtime, alias, dict(params))
+        trail = options.trail(route, started)
+        future = self._readers.submit(in_context(self._plan), alias, prompt, params, started)
+        begun = asyncio.wrap_future(future)
         try:
-            return await asyncio.shield(begun)
-        except asyncio.CancelledError as error:
-            begun.add_done_callback(partial(self._abandon, error))
+            await asyncio.wait({begun}, timeout=trail.deadline - clock())
+            if not begun.done():
+                raise too_late(trail, 0, None)
+        except BaseException as error:
+            if not future.cancel():
+                begun.add_done_callback(partial(self._abandon, error))
             raise
+        return begun.result()
 
     def _plan(self, alias: str, prompt: str, params: dict[str, Any], started: float) -> tuple[Run, Effect]:
         run = self._begin(alias, prompt, params, started)
@@ -202,7 +222,8 @@ class AsyncRouter(Client):
     async def aclose(self) -> None:
         """Give back threads and connections, once the calls under way have ended. New requests are refused."""
         self._stop()
-        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        for pool in (self._readers, self._pool):
+            await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
         self._runtime.provider.close()
 
     async def __aenter__(self) -> Self:

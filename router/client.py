@@ -91,9 +91,12 @@ class Client:
         self._closed = False
         _ROUTERS.add(self)
 
-    def _begin(self, alias: str, prompt: str, params: dict[str, Any], started: float | None = None) -> Run:
+    def _check_open(self) -> None:
         if self._closed:
             raise NoDeploymentAvailable("this router is closed")
+
+    def _begin(self, alias: str, prompt: str, params: dict[str, Any], started: float | None = None) -> Run:
+        self._check_open()
         runtime = self._generations.enter()
         try:
             return Run(runtime, alias, prompt, params, started)
@@ -102,8 +105,7 @@ class Client:
             raise
 
     def _explain(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
-        if self._closed:
-            raise NoDeploymentAvailable("this router is closed")
+        self._check_open()
         return explain(self._runtime, alias, prompt, params)
 
     def _after_fork(self) -> None:

@@ -27,7 +27,7 @@ from .records import Result
 from .stages import staged_flow
 from .telemetry import RequestSpan, Telemetry
 
-__all__ = ["Aliases", "Options", "Run", "Runtime", "read"]
+__all__ = ["Aliases", "Options", "Run", "Runtime", "addressed", "read"]
 
 T = TypeVar("T")
 
@@ -143,6 +143,8 @@ class Run:
         ) as span:
             try:
                 left = send.until - self.runtime.context.clock()
+                if self.trail.stopped.is_set():
+                    raise too_soon_gone()
                 if left <= 0:
                     raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
                 self._depart(send)
@@ -206,15 +208,22 @@ class Run:
 
 def read(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> tuple[Alias, Options, ImageRequest]:
     """What a caller asks for, and of whom. Raises InvalidRequest, UnknownAlias."""
-    if not isinstance(alias, str):
-        raise InvalidRequest(f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name")
-    route = runtime.aliases.find(alias)
-    options = Options.take(params)
+    route, options = addressed(runtime, alias, params)
     return (
         route,
         options,
         build_request(prompt, runtime.sources, offered(route), strict=options.strict or route.strict, **params),
     )
+
+
+def addressed(runtime: Runtime, alias: str, params: dict[str, Any]) -> tuple[Alias, Options]:
+    """Who is asked, and what is said about the way, which is taken out of ``params``. No picture is read.
+
+    Raises InvalidRequest, UnknownAlias.
+    """
+    if not isinstance(alias, str):
+        raise InvalidRequest(f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name")
+    return runtime.aliases.find(alias), Options.take(params)
 
 
 @dataclass(frozen=True, slots=True)
