@@ -15,14 +15,13 @@ from ..pricing import Cost
 from ..providers.errors import InvalidRequest
 from ..providers.types import Call, Image, ImageRequest, Picture, Target
 from .cache import Cache, Entry
-from .choice import panic_pick, pick, somebody
+from .choice import early_pick, panic_pick, pick, somebody
 from .context import Context, Trail
-from .deployment import Deployment
 from .explanation import Considered, Explanation, Quote
-from .health import State
 from .plan import Alias, Step, nobody_can
 from .pool import Field, Use
 from .prices import Price
+from .readings import facts_of, why_not
 from .records import Exclusions
 from .runtime import Runtime, read
 from .stages import Stages, advised, removal, removal_trail, stages, stays_opaque
@@ -221,6 +220,9 @@ class _Look:
             use = panic_pick(step, now, self.context.panic_threshold, tried=barred)
             if use is not None:
                 return _Found(alias=step.alias.name, use=use, panic=True)
+            use = early_pick(step, now, tried=barred)
+            if use is not None:
+                return _Found(alias=step.alias.name, use=use)
         return _stand(self.context, trail, [step for _, step in steps], now)
 
     def _twin(self, alias: Alias) -> Strategy:
@@ -244,11 +246,11 @@ class _Look:
         for start in range(0, len(step.alias.uses), _AT_ONCE):
             with self.context.lock:
                 for use in step.alias.uses[start : start + _AT_ONCE]:
-                    fact = _facts(self.context, step.alias.name, use, now)
+                    fact = facts_of(self.context, step.alias.name, use, now)
                     facts.append(fact)
                     if use.name in tier_of:
-                        chosen = use is found.use and not found.panic
-                        fact["reason"] = None if chosen else _why_not(self.context, use.deployment, now, barred)
+                        chosen = use is found.use and not found.panic and use.deployment.awaited(now)
+                        fact["reason"] = None if chosen else why_not(self.context, use.deployment, now, barred)
                         fact["score"] = score(Field(tier_of[use.name], now, order=step.order), use) if score else None
         open_weight: dict[object, float] = {}
         for use, fact in zip(step.alias.uses, facts, strict=True):
@@ -366,43 +368,3 @@ def _told(
             cost=costs[step.alias.name, use.name],
             warnings=tuple(dict.fromkeys(warning for call in calls for warning in call.warnings)),
         )
-
-
-def _facts(context: Context, alias: str, use: Use, now: float) -> dict[str, Any]:
-    deployment = use.deployment
-    return {
-        "alias": alias,
-        "deployment": use.name,
-        "model": deployment.target.model,
-        "region": deployment.target.region,
-        "priority": use.priority,
-        "weight": use.weight,
-        "retired": deployment.retired,
-        "state": deployment.state(now).value,
-        "in_flight": deployment.in_flight,
-        "learned_rpm": deployment.learned_rpm,
-        "waiting": context.line.waiting(deployment),
-    }
-
-
-def _why_not(context: Context, deployment: Deployment, now: float, barred: Set[str]) -> str | None:
-    """Why a deployment that could do it may not be asked at this moment; None if it may."""
-    if deployment.ready(now):
-        if deployment.name not in barred:
-            return None
-        return f"its free places belong to those who wait in line, {context.line.waiting(deployment)} for it"
-    seconds = f"{deployment.ready_in(now):.1f} s"
-    state = deployment.state(now)
-    if state is State.OPEN:
-        return f"its circuit breaker is open for {seconds}"
-    free_in = deployment.limits.free_in(now, deployment.in_flight)
-    if free_in is None:
-        return f"at its limit of {deployment.limits.concurrency} calls at once"
-    if free_in > 0 and free_in >= deployment.ready_in(now):
-        rpm, learned = deployment.limits.rpm, deployment.learned_rpm
-        if learned is None or (rpm is not None and rpm < learned):
-            return f"at its limit of {rpm} calls a minute for {seconds}"
-        return f"at its learned limit of {learned} calls a minute for {seconds}"
-    if deployment.ready_in(now) > 0:
-        return f"resting for {seconds} after it was throttled"
-    return "a probe is under way"

@@ -646,13 +646,14 @@ def test_the_line_and_what_was_learned_can_be_watched(seen: Observed) -> None:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    provider = FakeProvider({"a": [None, None, Throttled("slow")]})
+    provider = FakeProvider()
     config = {"deployments": {"a": {"model": CANVAS, "region": "us-east-1"}}, "lifecycle": {"retired": "allow"}}
     with Router(config, provider=provider, clock=lambda: now[0], sleep=sleep, meter_provider=seen.meters) as router:
         router.generate("a", "otter", cache=False)
         assert not seen.points(names.LEARNED_RPM)
         router.generate("a", "otter", cache=False)
         assert not seen.points(names.LINE_WAIT)
+        provider.then("a", Throttled("slow"))
         result = router.generate("a", "otter", cache=False)
         waited = result.attempts[-1].waited
         assert waited > 0.0
