@@ -82,7 +82,9 @@ is compressed again. On a png it has no effect, which is a warning. A conversion
 - A background that was removed is transparent, so `jpeg` is refused for it before anything is sent (`png` and `webp` hold
   it). Other pictures with transparent parts get white ones in a jpeg, with a warning.
 - A picture that can not be converted has been paid for: it is delivered as it came, with a warning.
-- The cache keeps what the model made. Other formats of the same picture cost nothing.
+- The cache keeps what the model made. A format that is converted here is another file of the same picture and costs nothing
+  more. A format that the model itself is asked for is another call, and is billed as one, unless it is the default that the
+  model documents.
 
 What comes back is read, not believed: `format`, `width` and `height` are those of the file. Where the model promised another
 size or shape, or another format, there is a warning (`unexpected_size`, `unexpected_format`), also when strict, and never an

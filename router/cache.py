@@ -39,11 +39,11 @@ class Entry:
 def call_key(call: Call, tenant: str = "") -> str:
     """The digest under which equal calls meet.
 
-    It covers base model, canonical body, guardrail headers and tenant. Region, deployment, profile and credentials are
-    not part of it: they decide who answers, not what.
+    It covers base model, canonical body (`Call.told`), guardrail headers and tenant. Region, deployment, profile and
+    credentials are not part of it: they decide who answers, not what.
     """
     digest = hashlib.blake2b(_KEY_VERSION, digest_size=16)
-    for part in (tenant, call.model, dict(call.headers), call.body):
+    for part in (tenant, call.model, dict(call.headers), call.told):
         digest.update(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
         digest.update(b"\0")
     return digest.hexdigest()

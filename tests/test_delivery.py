@@ -10,6 +10,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,16 @@ def test_one_call_serves_all_formats(emulator: Emulator, router: Router) -> None
     assert router.generate("nova", "a cached otter", seed=11).images[0].bytes == first.images[0].bytes
 
 
+def test_a_format_that_is_made_anyway_is_no_other_picture(emulator: Emulator, router: Router) -> None:
+    """SD3.5 documents that it makes png unless told otherwise; what Core does when it is told nothing is undocumented."""
+    for name, state in (("sd35", "hit"), ("core", "miss")):
+        first = router.generate(name, "a usual otter", seed=12)
+        again = router.generate(name, "a usual otter", seed=12, output_format="png")
+        other = router.generate(name, "a usual otter", seed=12, output_format="jpeg")
+        assert [result.cache for result in (first, again, other)] == ["miss", state, "miss"]
+        assert [result.images[0].format for result in (again, other)] == ["png", "jpeg"]
+
+
 def test_several_pictures_are_all_converted(router: Router) -> None:
     """Those of one call and those of several; each warning is said once."""
     for name in ("nova", "core"):
@@ -409,6 +420,11 @@ def test_another_format_is_a_warning(faults: Emulator, router: Router) -> None:
     assert codes(told) == [("unexpected_format", None), ("adapted", "output_format")]
     free = router.generate("core", "an odd otter", seed=31)
     assert (free.images[0].format, codes(free)) == ("webp", [])
+    for name in ("sd35", "upscale"):
+        image = Pillow.new("RGB", (640, 640), "teal")
+        ask = partial(router.edit, image=image) if name == "upscale" else router.generate
+        usual = ask(name, "an odd otter", seed=31) if name == "sd35" else ask(name)
+        assert (usual.images[0].format, codes(usual)) == ("webp", [("unexpected_format", None)])
 
 
 def test_openai_s_answer_tells_the_format_of_the_file(emulator: Emulator) -> None:
