@@ -18,7 +18,7 @@ from .client import Client, in_context
 from .config import Config
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
-from .endings import too_late
+from .endings import too_late, unsent
 from .explain import Explanation, Quote
 from .line import Ticket
 from .records import Result
@@ -96,7 +96,9 @@ class AsyncRouter(Client):
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             run.trail.stop()
-            if not run.sending:
+            for call in tuple(run.calls):
+                call.cancel()  # unless it has begun
+            if not run.calls:
                 task.cancel()
             raise
 
@@ -210,14 +212,16 @@ class AsyncRouter(Client):
         """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
         future = self._pool.submit(in_context(run.exchange), send)
         outcome = asyncio.wrap_future(future)
-        run.sending += 1
+        run.calls.add(future)
         try:
             await asyncio.wait({outcome}, timeout=send.until - self._runtime.context.clock())
             if not outcome.done() and future.cancel():
                 raise AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
+            if outcome.cancelled():
+                raise unsent()
             return await outcome
         finally:
-            run.sending -= 1
+            run.calls.discard(future)
 
     async def aclose(self) -> None:
         """Give back threads and connections, once the calls under way have ended. New requests are refused."""

@@ -208,8 +208,11 @@ class CircuitBreaker:
         self._openings = min(self._openings + 1, 16)
         self._failures = 0
         self._closed_at = None
+        cooldown = min(cooldown, self.policy.max_cooldown)
         if self._rng is not None:
-            jitter = self._rng.uniform(1.0 - _JITTER, 1.0 + _JITTER)
-            cooldown, early = cooldown * jitter, early * jitter
-        self._until = now + min(cooldown, self.policy.max_cooldown)
+            # Cut off afterwards, half of those at the longest cooldown would probe in the same moment.
+            least, most = cooldown * (1.0 - _JITTER), min(cooldown * (1.0 + _JITTER), self.policy.max_cooldown)
+            jittered = self._rng.uniform(least, most)
+            cooldown, early = jittered, early * (jittered / cooldown if cooldown else 1.0)
+        self._until = now + cooldown
         self._early = now + early

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from .context import Context, Trail
 from .deployment import Deployment
 from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
+from .endings import unsent
 from .heritage import Heritage
 from .plan import Alias
 from .prices import cost_of
@@ -104,8 +106,8 @@ class Run:
         self.runtime = runtime
         self.started = runtime.context.clock() if started is None else started
         route, options, self.request = read(runtime, alias, prompt, params)
-        self.sending = 0
-        """Upstream calls under way, kept by the driver."""
+        self.calls: set[Future[Any]] = set()
+        """Upstream calls under way or waiting for a thread, kept by a driver that has threads for them."""
         self.trail = options.trail(route, self.started)
         self.span: RequestSpan = runtime.telemetry.request(
             route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
@@ -144,7 +146,7 @@ class Run:
             try:
                 left = send.until - self.runtime.context.clock()
                 if self.trail.stopped.is_set():
-                    raise too_soon_gone()
+                    raise unsent()
                 if left <= 0:
                     raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
                 self._depart(send)

@@ -132,7 +132,7 @@ class _Job:
         except ValueError as error:
             raise InvalidRequest(f"image: the picture can not be read ({error})", parameter="image") from None
         picture = Picture(b64=self.image.b64, format=header.format, width=header.width, height=header.height)
-        return (yield from request_flow(self.context, removal(self.request, picture), self.trail))
+        return (yield from request_flow(self.context, removal(self.request, picture), self.trail, counts=False))
 
 
 def removal_trail(trail: Trail, remover: Alias, *, reproducible: bool) -> Trail:
