@@ -194,7 +194,7 @@ def left_over(draft: Draft) -> None:
     for name in ("image", "references", "mask"):
         if getattr(request, name) not in (None, ()) and name not in draft.taken:
             draft.ignore(name, f"{request.task} on {draft.model.name} has no use for it")
-    if request.mask_mode != "alpha" and (request.mask is None or "mask" not in draft.taken):
+    if request.mask_mode != "alpha" and request.mask is None:  # one that is of no use has been told above
         draft.ignore("mask_mode", "there is no mask to read", allowed="mask_mode together with mask")
     for name, value in request.options.items():
         if name not in OPTIONS:
