@@ -51,7 +51,7 @@ These options have one name for every model; the router writes them as each mode
 a warning, and with `strict` a refusal. A mask marks what changes: where it is transparent, or with `mask_mode` where
 it is `white` or `black`; it is converted to what the model wants, and stretched to the picture, with a warning, where its
 size is another one. A photo whose metadata says how to turn it is turned, with a warning: picture and mask are as one sees
-them.
+them. A Pillow image is taken as its pixels are, whatever its metadata says: turn it with `ImageOps.exif_transpose` first.
 
 `task` may be left out. What is given tells (a mask: inpaint, `left`: outpaint, `search_prompt`: search_replace, a picture
 alone: image_to_image); where the alias has no model for that, it is the one task of its models that what is given fits, and

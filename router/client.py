@@ -25,7 +25,7 @@ from .assembly import converted
 from .build import build
 from .cache import Flights
 from .config import Config, Origin
-from .edits import edit_params, variation_params
+from .edits import edit_params, explained_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Wait
 from .errors import NoDeploymentAvailable
 from .explain import Explanation, Quote, explain
@@ -106,7 +106,7 @@ class Client:
 
     def _explain(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
         self._check_open()
-        return explain(self._runtime, alias, prompt, params)
+        return explain(self._runtime, alias, prompt, explained_params(params))
 
     def _after_fork(self) -> None:
         """In a child process: calls and locks of the parent's threads are not ours."""

@@ -141,6 +141,14 @@ def test_a_cancelled_request_ends_its_span() -> None:
     asyncio.run(cancelled())
 
 
+def test_no_picture_is_the_same_error_wherever_it_is_asked() -> None:
+    """An edit, its price and its explanation are refused in the same words."""
+    with Router(CONFIG, provider=FakeProvider()) as router:
+        for ask in (router.edit, router.quote, router.explain):
+            with pytest.raises(InvalidRequest, match=r"^image: a picture is needed$"):
+                ask("canvas", "a hat", image=None)
+
+
 MASK = encode_png(Pillow.linear_gradient("L").resize((320, 256)))
 
 
