@@ -225,9 +225,10 @@ def test_pictures_are_read_beside_the_calls() -> None:
     """Whose threads are all taken: what a request costs and would meet is told all the same."""
 
     async def told(router: AsyncRouter, free: threading.Event, now: list[float]) -> None:
-        for ask in (router.explain, router.quote):
-            found = await asyncio.wait_for(ask("canvas", image=PHOTO.bytes, task="variation"), 10)
-            assert found.pick == "canvas" if isinstance(found.pick, str) else found.pick is not None
+        explained = await asyncio.wait_for(router.explain("canvas", image=PHOTO.bytes, task="variation"), 10)
+        quoted = await asyncio.wait_for(router.quote("canvas", image=PHOTO.bytes, task="variation"), 10)
+        assert explained.pick is not None
+        assert quoted.pick == explained.pick.deployment == "canvas"
         assert not free.is_set()
 
     busy(told)
