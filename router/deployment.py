@@ -127,11 +127,11 @@ class Deployment:
 
     def ready(self, now: float) -> bool:
         """May it be asked now: breaker closed or ready for a probe, not resting, below its limits?"""
-        return self._breaker.admits(now) and self.limits.free(now, self.in_flight) > 0
+        return now >= self.limits.shut and self._breaker.admits(now) and self.limits.free(now, self.in_flight) > 0
 
     def free(self, now: float) -> int:
         """Calls that may start now."""
-        if not self._breaker.admits(now):
+        if now < self.limits.shut or not self._breaker.admits(now):
             return 0
         free = self.limits.free(now, self.in_flight)
         return free if self._breaker.state(now) is State.CLOSED else min(free, 1)

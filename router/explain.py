@@ -26,7 +26,7 @@ from .records import Exclusions
 from .runtime import Runtime, read
 from .stages import Stages, advised, removal, removal_trail, stages, stays_opaque
 from .strategies import Strategy
-from .turn import nearest, patience
+from .turn import patience
 
 __all__ = ["Considered", "Explanation", "Quote", "explain"]
 
@@ -303,7 +303,7 @@ def _stand(context: Context, trail: Trail, steps: Sequence[Step], now: float) ->
     """Nobody can take it at once: it waits, or is refused. Follows `Turn.stand`."""
     line, nobody = context.line, "no deployment can take a request now"
     uses = {use.deployment: (step.alias.name, use) for step in reversed(steps) for use in step.candidates}
-    fresh = nearest(tuple(uses), now)
+    fresh = tuple(uses)
     seconds, ahead = line.wait(fresh, now), line.ahead(fresh)
     if seconds is None:
         retry_after = line.wait(uses, now)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from heapq import nsmallest
 
 from .context import Context, Trail
 from .deployment import Deployment
 from .effects import Wait
 from .line import Ticket
 
-__all__ = ["Turn", "nearest", "patience"]
+__all__ = ["Turn", "patience"]
 
 _SLACK = 1.25
 """Who stands in line stays until the wait that is foretold is so much longer than there is time: forecasts vary."""
 _LEAST = 0.001
-_QUEUES = 16
-"""Deployments, those that will be ready first, in whose queues a request stands at the most."""
+_AGAIN = 5.0
+"""Seconds. Who waits twice as long as was foretold, and so long at least, has a look by itself."""
 
 
 class Turn:
@@ -45,7 +44,7 @@ class Turn:
         """
         line, ticket = self._context.line, self._ticket
         ticket.rest()
-        fresh = nearest(fresh, now)
+        line.bury()
         seconds = self._foretold(fresh, failed, now)
         if seconds is None:
             return None
@@ -57,7 +56,7 @@ class Turn:
         if not ticket.places:
             self._trail.tickets.add(ticket)
         line.join(ticket, fresh)
-        moments = [left]
+        moments = [left, max(2.0 * seconds, _AGAIN)]
         if self.again is not None:
             moments.append(self.again - now)
         for place in line.leads(ticket):
@@ -95,13 +94,6 @@ class Turn:
     def order(self) -> int | None:
         """Its number in line; None while it does not stand there."""
         return self._ticket.order if self._ticket.places else None
-
-
-def nearest(places: tuple[Deployment, ...], now: float) -> tuple[Deployment, ...]:
-    """The deployments in whose queues a request stands: those that will be ready first."""
-    if len(places) <= _QUEUES:
-        return places
-    return tuple(nsmallest(_QUEUES, places, key=lambda place: place.ready_in(now)))
 
 
 def patience(trail: Trail, places: Collection[Deployment], now: float, waited: float = 0.0) -> float:
