@@ -17,6 +17,7 @@ from lascaux.emulator import Emulator, Faults, Rule
 from lascaux.providers.errors import AttemptTimeout, Unavailable
 from lascaux.providers.fake import PICTURE, FakeProvider
 from lascaux.providers.types import Image, ImageResult
+from lascaux.router.effects import Send
 from lascaux.router.errors import DeadlineExceeded, InvalidRequest, NoDeploymentAvailable
 from lascaux.router.health import State
 
@@ -328,6 +329,7 @@ def test_a_call_is_refused_at_the_door_when_its_caller_has_gone() -> None:
     with Router(settings({"core": CORE}, {"hero": {"deployments": ["core"]}}), provider=provider) as router:
         run = router._begin("hero", "otter", {})
         send = next(run.flow)
+        assert isinstance(send, Send)
         run.trail.stop()
         with pytest.raises(AttemptTimeout, match="has gone") as refused:
             run.exchange(send)
