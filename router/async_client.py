@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -54,7 +55,8 @@ class AsyncRouter(Client):
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="lascaux-read")
         # Left to the garbage collector: who was served while the router was closed still gets the format asked for.
         self._converters = ThreadPoolExecutor(_CONVERTERS, thread_name_prefix="lascaux-convert")
-        self._requests: set[asyncio.Task[Result]] = set()
+        self._requests: dict[asyncio.Task[Result], Run] = {}
+        self._loop: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None
 
     def _after_fork(self) -> None:
         super()._after_fork()
@@ -88,9 +90,10 @@ class AsyncRouter(Client):
         return await loop.run_in_executor(self._readers, in_context(self._explain), alias, prompt, params)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
+        self._bury(asyncio.get_running_loop())
         run, effect = await self._begin_aside(alias, prompt, params)
         task = asyncio.ensure_future(self._perform_all(run, effect))
-        self._requests.add(task)
+        self._requests[task] = run
         task.add_done_callback(partial(self._ended, run))
         try:
             return await asyncio.shield(task)
@@ -102,8 +105,20 @@ class AsyncRouter(Client):
                 task.cancel()
             raise
 
+    def _bury(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Another event loop than last time: end what earlier ones have left behind when they were closed."""
+        if self._loop() is loop:
+            return
+        self._loop = weakref.ref(loop)
+        for task, run in tuple(self._requests.items()):
+            if task.get_loop().is_closed() and self._requests.pop(task, None) is run:
+                if all(call.done() for call in run.calls):
+                    _close(run.flow)
+                run.fail(asyncio.CancelledError())
+                self._generations.leave(run.runtime)
+
     def _ended(self, run: Run, task: asyncio.Task[Result]) -> None:
-        self._requests.discard(task)
+        self._requests.pop(task, None)
         self._generations.leave(run.runtime)
         if task.cancelled():
             run.fail(asyncio.CancelledError())  # a task that never began has not said so itself
@@ -177,7 +192,7 @@ class AsyncRouter(Client):
             effect = effect or next(flow)
             while True:
                 try:
-                    outcome = await self._perform(run, effect)
+                    outcome = await self._perform(run, flow, effect)
                 except Exception as error:
                     effect = flow.throw(error)
                 else:
@@ -188,10 +203,10 @@ class AsyncRouter(Client):
         finally:
             flow.close()
 
-    async def _perform(self, run: Run, effect: Any) -> Any:
+    async def _perform(self, run: Run, flow: Flow, effect: Any) -> Any:
         match effect:
             case Send():
-                return await self._send(run, effect)
+                return await self._send(run, flow, effect)
             case Wait(ticket, seconds):
                 return await (_woken(ticket, seconds) if self._sleep is None else self._sleep(seconds))
             case Join(key, timeout):
@@ -208,9 +223,15 @@ class AsyncRouter(Client):
             case _:
                 return run.instant(effect)
 
-    async def _send(self, run: Run, send: Send) -> Any:
+    async def _send(self, run: Run, flow: Flow, send: Send) -> Any:
         """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
-        future = self._pool.submit(in_context(run.exchange), send)
+        try:
+            future = self._pool.submit(in_context(run.exchange), send)
+        except RuntimeError:
+            if not self._closed:
+                raise
+            raise unsent() from None  # `aclose` was quicker
+        future.add_done_callback(partial(_orphaned, asyncio.get_running_loop(), run, flow))
         outcome = asyncio.wrap_future(future)
         run.calls.add(future)
         try:
@@ -224,7 +245,10 @@ class AsyncRouter(Client):
             run.calls.discard(future)
 
     async def aclose(self) -> None:
-        """Give back threads and connections, once the calls under way have ended. New requests are refused."""
+        """Give back threads and connections, once the calls under way have ended.
+
+        New requests, and those that stand in line, are refused.
+        """
         self._stop()
         for pool in (self._readers, self._pool):
             await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
@@ -239,16 +263,28 @@ class AsyncRouter(Client):
         await self.aclose()
 
 
+def _orphaned(loop: asyncio.AbstractEventLoop, run: Run, flow: Flow, _: Future[Any]) -> None:
+    """A call has ended in its thread, and nobody can be told, because the event loop is closed: give its place back."""
+    if loop.is_closed():
+        _close(flow)
+        _close(run.flow)
+
+
+def _close(flow: Flow) -> None:
+    with suppress(ValueError):  # another thread is closing it
+        flow.close()
+
+
 async def _woken(ticket: Ticket, seconds: float) -> None:
     """Wait until the ticket is woken, by whatever thread, without owning a thread."""
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
 
     def wake() -> None:
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # it may be closed at this moment
             loop.call_soon_threadsafe(woken.set)
 
-    ticket.listen(wake)
+    ticket.listen(wake, loop.is_closed)
     with suppress(TimeoutError):
         await asyncio.wait_for(woken.wait(), seconds)
 

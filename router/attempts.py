@@ -165,6 +165,8 @@ class _Part:
                 now = self.context.clock()
                 if now >= self.trail.deadline:
                     raise self._too_late()
+                if self.context.line.ended:
+                    raise self.last_error or NoDeploymentAvailable("this router is closed")
                 if self.trail.stopped.is_set():
                     raise self.last_error or NoDeploymentAvailable("the caller has gone before anybody was asked")
                 step, permit = self._next(now)

@@ -125,6 +125,9 @@ class Client:
         """Refuse requests and configurations from now on."""
         self._closed = True
         self._generations.close()
+        context = self._runtime.context
+        with context.lock:
+            context.line.end()
         if self._watcher is not None:
             self._watcher.stop()
 
@@ -313,7 +316,7 @@ class Router(Client):
         return outcomes
 
     def close(self) -> None:
-        """Give back connections. Requests under way may fail, new ones are refused."""
+        """Give back connections. Requests under way may fail; those in line and new ones are refused."""
         self._stop()
         self._runtime.provider.close()
 

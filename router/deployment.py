@@ -100,7 +100,6 @@ class Deployment:
         self.name = target.deployment
         self.target = target
         self.limits = limits or Limits()
-        self.limits.quota.sharers.add(self.name)
         self.eol = eol
         """The day the model's life ends, as the catalogue knows it."""
         self.replacement = replacement
