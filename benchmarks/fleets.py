@@ -5,10 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from random import Random
 
 from lascaux.benchmarks.regions import Latency, Outage, Region, SlidingWindow, possible_pictures
 from lascaux.benchmarks.simulator import Outcome, Simulation
+from lascaux.pricing import Cost
 from lascaux.providers.errors import LascauxError
 from lascaux.providers.types import Call, ImageRequest, Target
 from lascaux.router.context import Trail
@@ -30,6 +32,8 @@ class Place:
 
     rpm: int = 60
     latency: Latency = field(default_factory=lambda: Latency(2.5, 6.0))
+    usd: str = "0.06"
+    """Price of a picture. Made up, within what Bedrock's text to image models cost (0.04 to 0.14)."""
     outages: Sequence[Outage] = ()
 
     def build(self, seconds: float) -> Region:
@@ -64,22 +68,22 @@ class Scenario:
 
 
 def _third(kind: str, rpm: int = 60, **more: float) -> Place:
-    return Place(rpm=rpm, outages=[Outage(kind=kind, start=1 / 3, end=2 / 3, **more)])  # type: ignore[arg-type]
+    return Place(rpm=rpm, usd="0.04", outages=[Outage(kind=kind, start=1 / 3, end=2 / 3, **more)])  # type: ignore[arg-type]
 
 
-THREE = (Place(), Place(), Place())
+THREE = (Place(usd="0.04"), Place(), Place(usd="0.08"))
 SCENARIOS = (
     Scenario(name="calm", says="three regions of 60 a minute, load 60 %", load=0.6, places=THREE),
     Scenario(name="tight", says="the same, load 95 %", load=0.95, places=THREE),
     Scenario(name="overload", says="the same, load 150 %", load=1.5, places=THREE),
     Scenario(
         name="uneven",
-        says="quotas 100, 60, 20; medians 2, 4, 8 s; load 90 %",
+        says="quotas 100, 60, 20; medians 2, 4, 8 s; prices 0.08, 0.06, 0.04 USD; load 90 %",
         load=0.9,
         places=(
-            Place(rpm=100, latency=Latency(2.0, 5.0)),
-            Place(rpm=60, latency=Latency(4.0, 9.0)),
-            Place(rpm=20, latency=Latency(8.0, 20.0)),
+            Place(rpm=100, latency=Latency(2.0, 5.0), usd="0.08"),
+            Place(rpm=60, latency=Latency(4.0, 9.0), usd="0.06"),
+            Place(rpm=20, latency=Latency(8.0, 20.0), usd="0.04"),
         ),
     ),
     Scenario(
@@ -136,6 +140,7 @@ class Tally:
     calls: int = 0
     throttled: int = 0
     broken: int = 0
+    usd: Decimal = Decimal(0)
     took: array[float] = field(default_factory=lambda: array("d"))
     timeline: list[int] = field(default_factory=list)
 
@@ -149,6 +154,11 @@ class Tally:
         """Calls that made no picture, for each picture that was delivered."""
         return (self.calls - self.delivered) / max(self.delivered, 1)
 
+    @property
+    def price(self) -> Decimal:
+        """US dollars for each picture that was delivered."""
+        return self.usd / max(self.delivered, 1)
+
     def percentile(self, share: float) -> float:
         """Seconds from arrival to picture, at that share of the delivered requests."""
         ordered = sorted(self.took)
@@ -160,9 +170,21 @@ class Fleet(Simulation):
 
     def __init__(self, scenario: Scenario, strategy: str, seed: int, seconds: float) -> None:
         retry = RetryPolicy(deadline=PATIENCE, attempt_timeout=scenario.attempt_timeout)
-        super().__init__(seed=seed, strategy=strategy, retry=retry, cached=False, now=0.0)
+        prices = {
+            f"region-{i}": Cost(usd=Decimal(place.usd), table="made up", images=1)
+            for i, place in enumerate(scenario.places)
+        }
+        super().__init__(
+            seed=seed,
+            strategy=strategy,
+            retry=retry,
+            cached=False,
+            now=0.0,
+            price=lambda target, call: prices[target.region],
+        )
+        self.prices = prices
         self.regions = {f"region-{i}": place.build(seconds) for i, place in enumerate(scenario.places)}
-        self.alias("hero", [self.deployment(name) for name in self.regions])
+        self.alias("hero", [self.deployment(name, region=name) for name in self.regions])
         self.weather = Random(f"weather {seed}")
         self.tally = Tally(scenario=scenario.name, strategy=strategy, timeline=[0] * int(seconds // BUCKET))
 
@@ -175,6 +197,7 @@ class Fleet(Simulation):
         tally = self.tally
         if not isinstance(outcome, LascauxError):
             tally.delivered += 1
+            tally.usd += self.prices[trail.attempts[-1].deployment].usd or 0
             tally.took.append(self.now - trail.started)
             bucket = int(self.now // BUCKET)
             if bucket < len(tally.timeline):

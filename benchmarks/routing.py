@@ -10,7 +10,8 @@ black-hole: one of three regions swallows every call for a while; attempt timeou
     back in use?
 declared: one region with a declared limit, at saturation. The fullest 60 seconds that the emulator saw, and the mean use.
 
-The figures go to docs/routing-benchmark.md and .json, the raw logs to out/routing/.
+The figures go to docs/routing-benchmark.md and .json (a mode that runs alone replaces its own part; a quick run writes
+nothing), the raw logs to out/routing/.
 """
 
 from __future__ import annotations
@@ -209,17 +210,22 @@ def main() -> None:
         raise SystemExit("LiteLLM is not installed: run `make bench-routing`, or add --alone")
     folder = ROOT / "out" / "routing"
     modes = {"race": race_mode, "black-hole": black_hole_mode, "declared": declared_mode}
+    new = {name: mode(options, folder) for name, mode in modes.items() if options.mode in ("all", name)}
+    figures = options.out / "routing-benchmark.json"
+    whole = not (options.quick or options.alone or options.only)
+    kept = json.loads(figures.read_text(encoding="utf-8")) if whole and figures.exists() else {}
     found: Mapping[str, Any] = {
+        **kept,
         "machine": machine(),
-        "command": "make bench-routing" + (" QUICK=1" if options.quick else ""),
+        "command": "make bench-routing",
         "settings": {one.name: {**one.config, **one.alias} for one in FIELD},
-        **{name: mode(options, folder) for name, mode in modes.items() if options.mode in ("all", name)},
+        **new,
     }
     text = page(found)
     print(text)
-    if options.mode == "all" and options.only is None:
-        (options.out / "routing-benchmark.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        (options.out / "routing-benchmark.md").write_text(text, encoding="utf-8")
+    if whole:
+        figures.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        figures.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,13 +39,15 @@ retry budget, under a virtual clock, against modelled regions whose quotas are u
 - **p50**, **p99**: seconds from arrival to picture, for delivered requests. A picture takes 2.5 s in the median and 6 s in
   the 99th percentile, unless the scenario says otherwise. A throttled call is answered after 0.05 s, a failed one after
   0.2 s.
+- **USD**: the price of a delivered picture, on average. A picture costs 0.04 USD in the first region (the one that has the
+  trouble, if there is any), 0.06 in the second, 0.08 in the third, unless the scenario says otherwise; prices are made up.
 - Quotas are sliding windows of 60 s, as the emulator has them.
 
 {tables}
 """
 HEAD = (
-    "| strategy | delivered | possible | failed | refused | wasted | p50 | p99 |\n"
-    "|---|---:|---:|---:|---:|---:|---:|---:|"
+    "| strategy | delivered | possible | failed | refused | wasted | p50 | p99 | USD |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
@@ -60,7 +62,8 @@ def table(tallies: Sequence[Tally]) -> str:
     for tally in tallies:
         lines.append(
             f"| {tally.strategy} | {tally.delivered:,} of {tally.arrived:,} | {tally.share:.1%} | {tally.failed:,} "
-            f"| {tally.refused:,} | {tally.wasted:.1%} | {tally.percentile(0.5):.1f} s | {tally.percentile(0.99):.1f} s |"
+            f"| {tally.refused:,} | {tally.wasted:.1%} | {tally.percentile(0.5):.1f} s | {tally.percentile(0.99):.1f} s "
+            f"| {tally.price:.4f} |"
         )
     return "\n".join(lines)
 

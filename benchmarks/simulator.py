@@ -25,6 +25,7 @@ from lascaux.router.effects import Flow, Gather, Join, Land, Lookup, Send, Serve
 from lascaux.router.health import HealthPolicy
 from lascaux.router.line import Ticket
 from lascaux.router.plan import Alias, Planner, Use
+from lascaux.router.prices import Price
 from lascaux.router.quota import Limits
 from lascaux.router.retry import RetryBudget, RetryPolicy
 from lascaux.router.strategies import STRATEGIES
@@ -99,6 +100,7 @@ class Simulation:
         strategy: str = "weighted_random",
         cached: bool = True,
         now: float = 1000.0,
+        price: Price | None = None,
     ) -> None:
         self.seed = seed
         self.health = health or HealthPolicy()
@@ -117,7 +119,7 @@ class Simulation:
         self._forgotten: set[int] = set()
         self._answers: dict[int, tuple[ImageResult, Cost]] = {}
         self.context = Context(
-            planner=Planner(self.aliases.__getitem__, TrivialProvider(), lifecycle="last_resort"),
+            planner=Planner(self.aliases.__getitem__, TrivialProvider(), lifecycle="last_resort", price=price),
             clock=lambda: self.now,
             today=lambda: TODAY,
             rng=self.rng,
@@ -140,10 +142,17 @@ class Simulation:
     # What a router is made of
 
     def deployment(
-        self, name: str, *, model: str = "model-a", rpm: int | None = None, concurrency: int | None = None, **more: Any
+        self,
+        name: str,
+        *,
+        model: str = "model-a",
+        region: str = "us-west-2",
+        rpm: int | None = None,
+        concurrency: int | None = None,
+        **more: Any,
     ) -> Any:
         """A new deployment with declared limits."""
-        target = Target(deployment=name, model=model, model_id=model, region="us-west-2")
+        target = Target(deployment=name, model=model, model_id=model, region=region)
         made = self.deployment_type(target, health=self.health, limits=Limits(rpm, concurrency), **more)
         self.deployments[name] = made
         return made

@@ -129,5 +129,5 @@ def tell(
                 line(printable(each))
             for warning in router.warnings:
                 line(note("warning", str(warning), "yellow"))
-        if told.pick is None:
+        if told.refused:
             raise typer.Exit(1)

@@ -50,6 +50,7 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
         "images": attempt.images,
         "started": round(attempt.started, 6),
         "duration": round(attempt.duration, 6),
+        "waited": round(attempt.waited, 6),
         "outcome": attempt.outcome,
         "message": attempt.error.message if attempt.error else None,
         "may_be_billed": attempt.may_be_billed,

@@ -55,7 +55,7 @@ def entries(today: date, task: str | None, region: str | None) -> tuple[list[Ent
             served=model.family in _SERVED,
         )
         for model in models
-        if task in (None, *model.tasks) and region in (None, *model.regions)
+        if task in (None, *model.able) and region in (None, *model.regions)
     ]
     return found, book.version
 
@@ -125,7 +125,7 @@ def sizes(facts: Sizes) -> str:
 def _details(model: Model) -> str:
     parts = [
         f"{model.name} ({model.family})",
-        ", ".join(model.tasks),
+        ", ".join(model.able),
         sizes(model.sizes),
         ", ".join(model.regions) or "regions unknown",
     ]
@@ -143,8 +143,8 @@ def _state(entry: Entry) -> str:
 
 def _cost(model: Model, task: str | None, region: str | None, book: PriceBook, today: date) -> Cost:
     """One picture of the task (or its first one) in the region (or its first one), all else by default."""
-    chosen = next(each for each in model.tasks if task in (None, each))
-    width, _, height = (model.tasks[chosen].sizes.default or "").partition("x")
+    chosen = next(each for each in model.able if task in (None, each))
+    width, _, height = (model.able[chosen].sizes.default or "").partition("x")
     usage = Usage(
         model=model.id,
         region=region or next(iter(model.regions), "*"),
@@ -164,7 +164,7 @@ def _record(entry: Entry) -> dict[str, Any]:
         "provider": model.provider,
         "family": model.family,
         "served": entry.served,
-        "tasks": [str(task) for task in model.tasks],
+        "tasks": [str(task) for task in model.able],
         "regions": list(model.regions),
         "profile": model.profile,
         "profile_only": model.profile_only,

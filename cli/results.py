@@ -64,6 +64,7 @@ def record(
         "emulator": emulator,
         "images": [_image(path, image) for path, image in zip(files, result.images, strict=True)],
         "attempts": [attempt_record(attempt) for attempt in result.attempts],
+        "route": _route(result),
         "skipped": [
             {"alias": skip.alias, "deployment": skip.deployment, "reason": skip.reason} for skip in result.skipped
         ],
@@ -72,6 +73,11 @@ def record(
             {"code": warning.code, "parameter": warning.parameter, "message": warning.message} for warning in warnings
         ],
     }
+
+
+def _route(result: Result) -> dict[str, Any] | None:
+    route = result.route
+    return None if route is None else {name: getattr(route, name) for name in route.__slots__}
 
 
 def _amount(cost: Cost) -> str:

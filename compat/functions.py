@@ -24,7 +24,7 @@ from ..router.client import Router
 from ..router.records import Result
 from .arguments import Arguments
 from .connect import connect
-from .masks import with_raw_mask
+from .masks import with_raw_mask, without_unused_mask
 from .response import ImageResponse, respond
 from .routers import Routers
 
@@ -229,7 +229,8 @@ def _call(send: Callable[[Router, Arguments], Result], arguments: Arguments) -> 
     facts = {"document": arguments.document, "environment": arguments.environment}
     with _PROCESS.routers.connection(facts, lambda: connect(arguments)) as connection:
         result = send(connection.router, arguments)
-    warnings: tuple[Warning, ...] = (*arguments.warnings, *connection.warnings, *result.warnings)
-    for warning in (*arguments.warnings, *result.warnings):
+    ours = without_unused_mask(arguments.warnings, result.warnings)
+    warnings: tuple[Warning, ...] = (*ours, *connection.warnings, *result.warnings)
+    for warning in (*ours, *result.warnings):
         log.warning("%s: %s", arguments.alias, warning)
     return respond(result, warnings)

@@ -14,7 +14,9 @@ from ..providers.types import Warning
 from .arguments import Arguments
 from .config.identifiers import base_of
 
-__all__ = ["with_raw_mask"]
+__all__ = ["with_raw_mask", "without_unused_mask"]
+
+_NAMES = ("mask", "mask_image")
 
 
 def with_raw_mask(asked: Arguments) -> Arguments:
@@ -25,7 +27,7 @@ def with_raw_mask(asked: Arguments) -> Arguments:
     call that is strict, names ``mask_mode``, or has another kind of mask stays as it is.
     """
     picture = asked.picture
-    name = next((name for name in ("mask", "mask_image") if picture.get(name) is not None), None)
+    name = next((name for name in _NAMES if picture.get(name) is not None), None)
     if name is None or _said(picture, "mask_mode") or _said(picture, "strict"):
         return asked
     given = picture[name]
@@ -39,6 +41,13 @@ def with_raw_mask(asked: Arguments) -> Arguments:
         more = {name: None, "maskImage": mask} if amazon else {name: mask, "mask_mode": "white"}
         warnings = (*warnings, _warning(name, amazon=amazon))
     return replace(asked, picture={**picture, **more}, warnings=(*asked.warnings, *warnings))
+
+
+def without_unused_mask(ours: tuple[Warning, ...], found: tuple[Warning, ...]) -> tuple[Warning, ...]:
+    """``ours`` without what was made of a mask, if ``found``, the result's own warnings, say that it had no use for it."""
+    if not any(one.code == "ignored" and one.parameter == "mask" for one in found):
+        return ours
+    return tuple(one for one in ours if one.parameter not in _NAMES)
 
 
 def _said(picture: Mapping[str, Any], field: str) -> bool:

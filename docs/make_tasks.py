@@ -51,7 +51,7 @@ These options have one name for every model; the router writes them as each mode
 a warning, and with `strict` a refusal. A mask marks what changes: where it is transparent, or with `mask_mode` where
 it is `white` or `black`; it is converted to what the model wants, and stretched to the picture, with a warning, where its
 size is another one. A photo whose metadata says how to turn it is turned, with a warning: picture and mask are as one sees
-them.
+them. A Pillow image is taken as its pixels are, whatever its metadata says: turn it with `ImageOps.exif_transpose` first.
 
 `task` may be left out. What is given tells (a mask: inpaint, `left`: outpaint, `search_prompt`: search_replace, a picture
 alone: image_to_image); where the alias has no model for that, it is the one task of its models that what is given fits, and
@@ -82,7 +82,9 @@ is compressed again. On a png it has no effect, which is a warning. A conversion
 - A background that was removed is transparent, so `jpeg` is refused for it before anything is sent (`png` and `webp` hold
   it). Other pictures with transparent parts get white ones in a jpeg, with a warning.
 - A picture that can not be converted has been paid for: it is delivered as it came, with a warning.
-- The cache keeps what the model made. Other formats of the same picture cost nothing.
+- The cache keeps what the model made. A format that is converted here is another file of the same picture and costs nothing
+  more. A format that the model itself is asked for is another call, and is billed as one, unless it is the default that the
+  model documents.
 
 What comes back is read, not believed: `format`, `width` and `height` are those of the file. Where the model promised another
 size or shape, or another format, there is a warning (`unexpected_size`, `unexpected_format`), also when strict, and never an
@@ -94,6 +96,12 @@ FIELDS = """\
 
 The fields of the request body as the provider names them, after the catalogue. Pictures are base64 there; the router takes
 paths, bytes, open files, data URLs and Pillow images.
+
+`native={...}` says something in these words. What it says is merged at its place, wins over the parameters with a warning
+where both differ, and has to fit the tables below: a field that the task does not have, and a value out of its range or its
+words, is refused before anything is sent, by the name that it has in the body. A field that no model of the family has is
+sent untouched and without a warning, also when strict: it is honoured as it was given, and the provider refuses what it does
+not know.
 """
 
 PROMPT = "a sea otter with a straw hat on a beach"

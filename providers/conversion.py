@@ -11,6 +11,7 @@ from typing import Any
 
 import pybase64
 
+from .decoding import OtherSize, conversions, decoded
 from .picture_files import MAX_PIXELS
 from .types import Delivery, Image, Warning
 
@@ -48,9 +49,14 @@ def deliver(image: Image, delivery: Delivery | None) -> tuple[Image, tuple[Warni
     wanted = delivery.format or name
     parameter = "output_format" if wanted != name else "output_compression"
     try:
-        data, flattened = _converted(image, wanted, delivery.quality)
+        with conversions.taken(image.width * image.height):
+            data, flattened = _converted(image, wanted, delivery.quality)
     except Exception as error:  # Pillow's decoders raise whatever the damage leads to
-        why = str(error) if isinstance(error, _TooLarge) else f"its pixels can not be read ({type(error).__name__})"
+        why = (
+            str(error)
+            if isinstance(error, (_TooLarge, OtherSize))
+            else f"its pixels can not be read ({type(error).__name__})"
+        )
         message = f"the picture could not be made a {wanted}: {why}; it is the {name} that the model made"
         return image, (Warning(code="ignored", parameter=parameter, message=message),)
     done = f"converted from {name} to {wanted} here" if wanted != name else f"the {name} was compressed again here"
@@ -69,13 +75,11 @@ class _TooLarge(ValueError):
 
 def _converted(image: Image, wanted: str, quality: int | None) -> tuple[bytes, bool]:
     """The file, and whether transparent parts were filled."""
-    from PIL import Image as Pillow
     from PIL import ImageOps
 
     if image.width * image.height > MAX_PIXELS:
         raise _TooLarge(f"{image.width}x{image.height} are more than {MAX_PIXELS:,} pixels")
-    with Pillow.open(io.BytesIO(image.bytes), formats=("PNG", "JPEG", "WEBP")) as opened:
-        opened.load()
+    with decoded(image.bytes, (image.width, image.height)) as opened:
         profile = opened.info.get("icc_profile") if opened.mode in ("RGB", "RGBA", "P") else None
         ImageOps.exif_transpose(opened, in_place=True)
         pixels = _plain(opened)

@@ -28,6 +28,7 @@ from .param_values import (
 )
 
 __all__ = [
+    "EVERY",
     "FIELDS",
     "IGNORED",
     "MAX_IMAGES",
@@ -58,18 +59,21 @@ _BACKGROUNDS = {"transparent": "transparent", "opaque": "opaque", "auto": None}
 # Patterns of the guardrail headers: service model bedrock-runtime 2023-09-30, operation InvokeModel.
 _GUARDRAIL = r"[a-z0-9]+|arn:aws(-[^:\s]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+"
 
+EVERY: Mapping[str, tuple[Any, Any]] = {"seed": (0, 2_147_483_646), "cfg_scale": (1.1, 10), "steps": (10, 150)}
+"""The range that every model takes that has the field at all (models.yaml). Each model checks its own."""
+
 _GENERAL: Mapping[str, Reader] = {
     "n": integer(1, MAX_IMAGES),
     "size": size,
     "width": integer(MIN_SIDE, MAX_SIDE),
     "height": integer(MIN_SIDE, MAX_SIDE),
     "aspect_ratio": aspect_ratio,
-    "seed": integer(0, MAX_SEED),
+    "seed": integer(0, MAX_SEED, EVERY["seed"]),
     "quality": choice(_QUALITY),
     "style": text(100),
     "negative_prompt": text(MAX_PROMPT),
-    "cfg_scale": number(0, 35),
-    "steps": integer(1, 150),
+    "cfg_scale": number(0, 35, EVERY["cfg_scale"]),
+    "steps": integer(1, 150, EVERY["steps"]),
     "sampler": text(100),
     "clip_guidance_preset": text(100),
     "output_format": choice(_FORMATS, ("png", "jpeg", "webp")),

@@ -134,16 +134,20 @@ def pattern(expression: str, allowed: str, limit: int = 2048) -> Reader:
     return read
 
 
-def integer(low: int, high: int, note: str = "") -> Reader:
-    """A whole number from ``low`` to ``high``. Digits in a string and 30.0 are read as numbers, True is not."""
-    allowed = f"a whole number from {low} to {high}"
+def integer(low: int, high: int, every: tuple[int, int] | None = None) -> Reader:
+    """A whole number from ``low`` to ``high``. Digits in a string and 30.0 are read as numbers, True is not.
+
+    ``every`` is the range that every model takes, where some take more: from there is what a message calls the nearest.
+    """
+    allowed = f"a whole number from {low} to {high}" + _of_every(every)
+    near = every or (low, high)
 
     def read(name: str, value: Any) -> int:
         whole = _whole(value)
         if whole is None:
-            raise refuse(name, value, allowed + note)
+            raise refuse(name, value, allowed)
         if not low <= whole <= high:
-            raise refuse(name, value, allowed + note, str(min(max(whole, low), high)))
+            raise refuse(name, value, allowed, str(min(max(whole, near[0]), near[1])))
         return whole
 
     return read
@@ -162,9 +166,17 @@ def _whole(value: Any) -> int | None:
         return None
 
 
-def number(low: float, high: float) -> Reader:
-    """A finite number from ``low`` to ``high``. A number in a string is read as one, True is not."""
-    allowed = f"a number from {low:g} to {high:g}"
+def _of_every(every: tuple[float, float] | None) -> str:
+    return "" if every is None else f" (every model takes {every[0]:.15g} to {every[1]:.15g})"
+
+
+def number(low: float, high: float, every: tuple[float, float] | None = None) -> Reader:
+    """A finite number from ``low`` to ``high``. A number in a string is read as one, True is not.
+
+    ``every`` is as in `integer`.
+    """
+    allowed = f"a number from {low:g} to {high:g}" + _of_every(every)
+    near = every or (low, high)
 
     def read(name: str, value: Any) -> float:
         try:
@@ -176,7 +188,7 @@ def number(low: float, high: float) -> Reader:
         if math.isnan(found):
             raise refuse(name, value, allowed)
         if not low <= found <= high:
-            raise refuse(name, value, allowed, f"{min(max(found, low), high):g}")
+            raise refuse(name, value, allowed, f"{min(max(found, near[0]), near[1]):g}")
         return found
 
     return read

@@ -242,8 +242,8 @@ class _Reading:
             self._warn("ignored", "input_fidelity", "ignored: there is no input picture")
         elif not option:
             self._warn("ignored", "input_fidelity", f"ignored: {task} keeps what it keeps of the picture")
-        elif option in self.fields:
-            self._warn("ignored", "input_fidelity", f"ignored: {option} is given, which says the same more exactly")
+        elif given := [name for name in ("strength", "similarity") if name in self.fields]:
+            self._warn("ignored", "input_fidelity", f"ignored: {given[0]} is given, which says the same more exactly")
         else:
             self.fields[option] = ("input_fidelity", value)
             self._warn("adapted", "input_fidelity", f"{self.fidelity} became {option} {value:g}")

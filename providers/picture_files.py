@@ -129,6 +129,8 @@ def _png(data: bytes) -> Features:
         end = offset + 8 + length
         if _number(data, end, 4) != zlib.crc32(memoryview(data)[offset + 4 : end]):
             raise ValueError("a damaged PNG (a checksum is wrong)")
+        if kind == b"IHDR" and kind in seen:  # decoders do not agree which of them counts
+            raise ValueError("a damaged PNG (it tells its size twice)")
         if kind == b"acTL":
             raise ValueError("an animated PNG; give one still picture")
         if kind == b"eXIf":
@@ -137,8 +139,12 @@ def _png(data: bytes) -> Features:
         offset = end + 4
         if kind == b"IEND":
             break
-    if not {b"IDAT", b"IEND"} <= seen or (colour == 3 and b"PLTE" not in seen):
-        raise ValueError("a PNG without its pixels, palette or end")
+    else:
+        raise ValueError(f"a PNG of too many parts (at most {_MOST_CHUNKS:,} are read)")
+    if b"IDAT" not in seen:
+        raise ValueError("a PNG without its pixels")
+    if colour == 3 and b"PLTE" not in seen:
+        raise ValueError("a PNG without its palette")
     alpha = colour in (4, 6) or b"tRNS" in seen
     return Features(format="png", width=width, height=height, alpha=alpha, depth=depth, orientation=turned)
 
@@ -159,6 +165,8 @@ def _jpeg(data: bytes) -> Features:
         if length < 2:
             raise ValueError("a damaged JPEG (a part without length)")
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            if frame is not None:
+                raise ValueError("a damaged JPEG (it tells its size twice)")
             frame = _frame(data, offset, kind)
         elif kind == 0xE1 and data[offset + 4 : offset + 8] == b"Exif":
             turned = orientation(data[offset + 4 : offset + 2 + length])
@@ -222,6 +230,8 @@ def _webp(data: bytes) -> Features:
             *frame_size, has_alpha = _bitstream(kind, data, body)
             frame, alpha = (frame_size[0], frame_size[1]), alpha or bool(has_alpha)
         offset = body + length + length % 2
+    else:
+        raise ValueError(f"a WebP of too many parts (at most {_MOST_CHUNKS:,} are read)")
     if frame is None:
         raise ValueError("a WebP without pixels")
     if canvas not in (None, frame):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pybase64
 
+from .decoding import OtherSize, decoded
 from .errors import InvalidRequest
 from .param_values import shown
 from .picture_files import MAX_PIXELS, MAX_SIDE, Features, inspect_file
@@ -96,26 +97,24 @@ def encode_png(image: Any) -> Picture:
 
 def open_picture(picture: Picture, *, name: str = "image") -> Any:
     """The decoded Pillow image. Raises InvalidRequest if its pixels are damaged."""
-    return _decoded(picture.bytes, name)
+    return _decoded(picture.bytes, name, (picture.width, picture.height))
 
 
-def _decoded(data: bytes, name: str) -> Any:
-    from PIL import Image as Pillow
-
+def _decoded(data: bytes, name: str, size: tuple[int, int]) -> Any:
     try:
-        image = Pillow.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
-        image.load()
+        return decoded(data, size)
+    except OtherSize as error:
+        raise InvalidRequest(f"{name} is damaged: {error}", parameter=name, allowed=ALLOWED) from None
     except (
         Exception
     ):  # Pillow's decoders raise whatever the damage leads to: SyntaxError, struct.error, IndexError, ...
         message = f"{name} is damaged: its pixels can not be decoded"
         raise InvalidRequest(message, parameter=name, allowed=ALLOWED) from None
-    return image
 
 
 def _plain(data: bytes, found: Features, name: str) -> tuple[Picture, tuple[Warning, ...]]:
     """The same picture upright, with 8 bits of red, green and blue, and alpha if it had that."""
-    image = _turned(_decoded(data, name), found.orientation)
+    image = _turned(_decoded(data, name, (found.width, found.height)), found.orientation)
     if found.depth != 16 and not found.cmyk:
         text, format = _encoded(image, found)
         message = (

@@ -241,7 +241,8 @@ class Call:
 
     ``format`` and ``ratio`` are what the pictures must come back as, None where the model does not promise it; so are
     ``width`` and ``height``. ``delivery`` is what is done with them afterwards, None to hand over the bytes as they come;
-    it is no part of what is cached.
+    it is no part of what is cached. ``usual`` are the fields of the body that, at these values, mean what the model does
+    without them.
     """
 
     model: str
@@ -260,7 +261,13 @@ class Call:
     format: str | None = None
     ratio: str | None = None
     delivery: Delivery | None = None
+    usual: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Warning, ...] = ()
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What makes this call another one: the body, less what the model does without being told."""
+        return {name: value for name, value in self.body.items() if name not in self.usual or self.usual[name] != value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

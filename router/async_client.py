@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -18,18 +19,25 @@ from .client import Client, in_context
 from .config import Config
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
+from .endings import too_late, unsent
 from .explain import Explanation, Quote
 from .line import Ticket
 from .records import Result
 from .reload import Reload, Source
-from .runtime import Run
+from .runtime import Run, addressed
 
 __all__ = ["AsyncRouter"]
+
+_READERS = 8
+"""Threads in which pictures are read and requests planned: few, for each may hold a decoded picture."""
+_CONVERTERS = 4
+"""Threads in which pictures are made into other files."""
 
 
 class AsyncRouter(Client):
     """`Router` for asyncio: the same methods, awaited. Upstream calls run in a bounded thread pool of its own.
 
+    Pictures are read, and converted, in a few threads beside it.
     A task that is cancelled leaves at once. A call that was on its way for it ends in the background: its answer is paid
     for, so it lands in the cache and with everybody who waits for it; nothing is retried for a caller who has gone. With
     real latencies threads match native async clients and use half their memory; ``max_workers`` bounds the calls in flight.
@@ -40,16 +48,19 @@ class AsyncRouter(Client):
         self._sleep: Callable[[float], Any] | None = parts.pop("sleep", None)
         super().__init__(config, **parts)
         self._max_workers = max_workers
-        self._pool = self._new_pool()
-        self._requests: set[asyncio.Task[Result]] = set()
+        self._new_pools()
 
-    def _new_pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._max_workers, thread_name_prefix="lascaux-call")
+    def _new_pools(self) -> None:
+        self._pool = ThreadPoolExecutor(self._max_workers, thread_name_prefix="lascaux-call")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="lascaux-read")
+        # Left to the garbage collector: who was served while the router was closed still gets the format asked for.
+        self._converters = ThreadPoolExecutor(_CONVERTERS, thread_name_prefix="lascaux-convert")
+        self._requests: dict[asyncio.Task[Result], Run] = {}
+        self._loop: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None
 
     def _after_fork(self) -> None:
         super()._after_fork()
-        self._pool = self._new_pool()
-        self._requests = set()
+        self._new_pools()
 
     async def generate(self, alias: str, prompt: str, /, **params: Any) -> Result:
         """Make pictures from words. Parameters and errors are those of `Router.generate`."""
@@ -74,24 +85,40 @@ class AsyncRouter(Client):
 
     async def _explain_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
         """In a thread, for there may be pictures to read."""
+        self._check_open()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, in_context(self._explain), alias, prompt, params)
+        return await loop.run_in_executor(self._readers, in_context(self._explain), alias, prompt, params)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
+        self._bury(asyncio.get_running_loop())
         run, effect = await self._begin_aside(alias, prompt, params)
         task = asyncio.ensure_future(self._perform_all(run, effect))
-        self._requests.add(task)
+        self._requests[task] = run
         task.add_done_callback(partial(self._ended, run))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             run.trail.stop()
-            if not run.sending:
+            for call in tuple(run.calls):
+                call.cancel()  # unless it has begun
+            if not run.calls:
                 task.cancel()
             raise
 
+    def _bury(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Another event loop than last time: end what earlier ones have left behind when they were closed."""
+        if self._loop() is loop:
+            return
+        self._loop = weakref.ref(loop)
+        for task, run in tuple(self._requests.items()):
+            if task.get_loop().is_closed() and self._requests.pop(task, None) is run:
+                if all(call.done() for call in run.calls):
+                    _close(run.flow)
+                run.fail(asyncio.CancelledError())
+                self._generations.leave(run.runtime)
+
     def _ended(self, run: Run, task: asyncio.Task[Result]) -> None:
-        self._requests.discard(task)
+        self._requests.pop(task, None)
         self._generations.leave(run.runtime)
         if task.cancelled():
             run.fail(asyncio.CancelledError())  # a task that never began has not said so itself
@@ -103,7 +130,8 @@ class AsyncRouter(Client):
             served = await self._drive(run, run.flow, effect)
             if is_pending(served):
                 # Not in the threads for calls: these are many, and each conversion holds a decoded picture.
-                served = await asyncio.to_thread(converted, served)
+                loop = asyncio.get_running_loop()
+                served = await loop.run_in_executor(self._converters, in_context(converted), served)
             return run.finish(served)
         except BaseException as error:
             run.fail(error)
@@ -113,17 +141,26 @@ class AsyncRouter(Client):
         """Read the request; in a thread where there may be pictures, for these are large, or on a disk.
 
         There it is planned as well, up to the first effect: masks and copies for the models are made of the pictures. The
-        time in the thread's queue counts.
+        time there, and in the threads' queue, counts: raises DeadlineExceeded.
         """
         if not any(name in PICTURE_NAMES or isinstance(value, Mapping) for name, value in params.items()):
             return self._begin(alias, prompt, params), None
-        loop, started = asyncio.get_running_loop(), self._runtime.context.clock()
-        begun = loop.run_in_executor(self._pool, in_context(self._plan), alias, prompt, params, started)
+        self._check_open()
+        clock = self._runtime.context.clock
+        started = clock()
+        route, options = addressed(self._runtime, alias, dict(params))
+        trail = options.trail(route, started)
+        future = self._readers.submit(in_context(self._plan), alias, prompt, params, started)
+        begun = asyncio.wrap_future(future)
         try:
-            return await asyncio.shield(begun)
-        except asyncio.CancelledError as error:
-            begun.add_done_callback(partial(self._abandon, error))
+            await asyncio.wait({begun}, timeout=trail.deadline - clock())
+            if not begun.done():
+                raise too_late(trail, 0, None)
+        except BaseException as error:
+            if not future.cancel():
+                begun.add_done_callback(partial(self._abandon, error))
             raise
+        return begun.result()
 
     def _plan(self, alias: str, prompt: str, params: dict[str, Any], started: float) -> tuple[Run, Effect]:
         run = self._begin(alias, prompt, params, started)
@@ -155,7 +192,7 @@ class AsyncRouter(Client):
             effect = effect or next(flow)
             while True:
                 try:
-                    outcome = await self._perform(run, effect)
+                    outcome = await self._perform(run, flow, effect)
                 except Exception as error:
                     effect = flow.throw(error)
                 else:
@@ -166,10 +203,10 @@ class AsyncRouter(Client):
         finally:
             flow.close()
 
-    async def _perform(self, run: Run, effect: Any) -> Any:
+    async def _perform(self, run: Run, flow: Flow, effect: Any) -> Any:
         match effect:
             case Send():
-                return await self._send(run, effect)
+                return await self._send(run, flow, effect)
             case Wait(ticket, seconds):
                 return await (_woken(ticket, seconds) if self._sleep is None else self._sleep(seconds))
             case Join(key, timeout):
@@ -186,23 +223,35 @@ class AsyncRouter(Client):
             case _:
                 return run.instant(effect)
 
-    async def _send(self, run: Run, send: Send) -> Any:
+    async def _send(self, run: Run, flow: Flow, send: Send) -> Any:
         """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
-        future = self._pool.submit(in_context(run.exchange), send)
+        try:
+            future = self._pool.submit(in_context(run.exchange), send)
+        except RuntimeError:
+            if not self._closed:
+                raise
+            raise unsent() from None  # `aclose` was quicker
+        future.add_done_callback(partial(_orphaned, asyncio.get_running_loop(), run, flow))
         outcome = asyncio.wrap_future(future)
-        run.sending += 1
+        run.calls.add(future)
         try:
             await asyncio.wait({outcome}, timeout=send.until - self._runtime.context.clock())
             if not outcome.done() and future.cancel():
                 raise AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
+            if outcome.cancelled():
+                raise unsent()
             return await outcome
         finally:
-            run.sending -= 1
+            run.calls.discard(future)
 
     async def aclose(self) -> None:
-        """Give back threads and connections, once the calls under way have ended. New requests are refused."""
+        """Give back threads and connections, once the calls under way have ended.
+
+        New requests, and those that stand in line, are refused.
+        """
         self._stop()
-        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        for pool in (self._readers, self._pool):
+            await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
         self._runtime.provider.close()
 
     async def __aenter__(self) -> Self:
@@ -214,16 +263,28 @@ class AsyncRouter(Client):
         await self.aclose()
 
 
+def _orphaned(loop: asyncio.AbstractEventLoop, run: Run, flow: Flow, _: Future[Any]) -> None:
+    """A call has ended in its thread, and nobody can be told, because the event loop is closed: give its place back."""
+    if loop.is_closed():
+        _close(flow)
+        _close(run.flow)
+
+
+def _close(flow: Flow) -> None:
+    with suppress(ValueError):  # another thread is closing it
+        flow.close()
+
+
 async def _woken(ticket: Ticket, seconds: float) -> None:
     """Wait until the ticket is woken, by whatever thread, without owning a thread."""
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
 
     def wake() -> None:
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # it may be closed at this moment
             loop.call_soon_threadsafe(woken.set)
 
-    ticket.listen(wake)
+    ticket.listen(wake, loop.is_closed)
     with suppress(TimeoutError):
         await asyncio.wait_for(woken.wait(), seconds)
 

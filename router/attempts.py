@@ -13,10 +13,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..providers.errors import Effect, LascauxError, Throttled
+from ..providers.errors import Effect, LascauxError, RequestError, Throttled
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
-from .choice import choose, least_bad, somebody
+from .choice import choose, early_probe, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
@@ -25,17 +25,21 @@ from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .health import State
 from .plan import Alias, Step, nobody_can
 from .records import Attempt, Route
-from .retry import backoff, says_nothing
+from .retry import Allowance, backoff, says_nothing
 from .turn import Turn
 
 __all__ = ["request_flow"]
 
 
-def request_flow(context: Context, request: ImageRequest, trail: Trail) -> Flow:
-    """The whole life of a request. Raises `LascauxError`; every error carries the attempts that were made."""
-    with context.lock:
-        context.budget.deposit()
-        context.billed.deposit()
+def request_flow(context: Context, request: ImageRequest, trail: Trail, *, counts: bool = True) -> Flow:
+    """The whole life of a request. Raises `LascauxError`; every error carries the attempts that were made.
+
+    Only one that ``counts`` adds to the retry budgets: the later stages of a request are no requests of their own.
+    """
+    if counts:
+        with context.lock:
+            context.budget.deposit()
+            context.billed.deposit()
     try:
         return (yield from _Part(context, trail, request, context.planner.chain(trail.alias)).run())
     except LascauxError as error:
@@ -67,6 +71,7 @@ class _Part:
         self.failures: dict[tuple[str, str], int] = dict(whole.failures) if whole else {}
         self.waits = 0
         self.turn = Turn(context, trail)
+        self.allowance = Allowance(context.budget, context.billed, paid=whole is not None)
         self.last_error: LascauxError | None = whole.last_error if whole else None
         today = context.today()
         self.steps = tuple(
@@ -140,7 +145,9 @@ class _Part:
             yield Land(flight, None)  # our time is over; those who wait may have more of it
             raise
         except LascauxError as error:
-            yield Land(flight, error)
+            # What failed because our caller has gone may well succeed for those who wait.
+            gone = self.trail.stopped.is_set() and not isinstance(error, RequestError)
+            yield Land(flight, None if gone else error)
             raise
         except Exception as error:
             flight.land(error)  # a mistake of ours: it would be the same for all who wait
@@ -158,6 +165,8 @@ class _Part:
                 now = self.context.clock()
                 if now >= self.trail.deadline:
                     raise self._too_late()
+                if self.context.line.ended:
+                    raise self.last_error or NoDeploymentAvailable("this router is closed")
                 if self.trail.stopped.is_set():
                     raise self.last_error or NoDeploymentAvailable("the caller has gone before anybody was asked")
                 step, permit = self._next(now)
@@ -172,6 +181,8 @@ class _Part:
         finally:
             with self.context.lock:
                 self.turn.over(self.context.clock())
+            if self.turn.spent:
+                self.context.on_wait(self.trail.alias.name, self.turn.spent)
 
     def ask(self, step: Step, permit: Permit) -> Generator[Any, Any, Served | None]:
         """Look into the cache once more, then make the call. None if it failed and somebody else may be asked."""
@@ -203,7 +214,11 @@ class _Part:
         until = min(started + self.trail.attempt_timeout, self.trail.deadline)
         ordinal = next(self.trail.ordinals)
         self.trail.route = Route(
-            alias=step.alias.name, strategy=step.alias.strategy.name, candidates=len(step.candidates)
+            alias=step.alias.name,
+            strategy=step.alias.strategy.name,
+            candidates=len(step.candidates),
+            deployment=candidate.name,
+            score=permit.score,
         )
         self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
         record = Attempt(
@@ -221,6 +236,7 @@ class _Part:
             outcome="ok",
             probe=permit.probe,
             panic=permit.panic,
+            waited=self.turn.lap(),
         )
         try:
             result, cost = yield Send(target, call, until, step.alias.name, ordinal, permit)
@@ -270,42 +286,33 @@ class _Part:
             if self.turn.again is not None and now >= self.turn.again:
                 self.turn.again = None
                 self.tried = set(self.hopeless)
-            self._check_budgets(now)
+            refusal = self.allowance.refusal(self.last_error, now)
+            if refusal:
+                raise self._nobody_left(now, refusal)
             open_steps = self._open_steps()
             barred = self.turn.barred(now)
             tried = self.tried | barred if barred else self.tried
             for step in open_steps:
                 if step.parts:
                     if somebody(step, now, tried=tried):
-                        return step, None
+                        return self._spend(step, None, now)
                     continue
                 permit = choose(step, now, tried=tried)
                 if permit is not None:
-                    return step, self._spend(permit, now)
+                    return self._spend(step, permit, now)
             for step in open_steps:
                 if step.parts:
-                    return step, None
+                    return self._spend(step, None, now)
                 permit = least_bad(step, now, self.context.panic_threshold, tried=tried)
+                permit = permit or early_probe(step, now, tried=tried)
                 if permit is not None:
-                    return step, self._spend(permit, now)
+                    return self._spend(step, permit, now)
         return None, None
 
-    def _check_budgets(self, now: float) -> None:
-        """May one more call be made? Called under the lock, before anybody is chosen."""
-        if self.last_error is None:
-            return
-        if not self.context.budget.available(now):
-            raise self._nobody_left(now, "the retry budget is used up")
-        if self.last_error.may_be_billed and not self.context.billed.available(now):
-            raise self._nobody_left(now, "the retry budget for calls that may have been billed is used up")
-
-    def _spend(self, permit: Permit, now: float) -> Permit:
+    def _spend(self, step: Step, permit: Permit | None, now: float) -> tuple[Step, Permit | None]:
         self.turn.over(now)
-        if self.last_error is not None:
-            self.context.budget.spend()
-            if self.last_error.may_be_billed:
-                self.context.billed.spend()
-        return permit
+        self.allowance.spend(self.last_error)
+        return step, permit
 
     def _open_steps(self) -> list[Step]:
         return [step for step in self.steps if step.candidates and self._attempts_left(step)]

@@ -139,6 +139,7 @@ class _Builder:
             lock=self.lock,
             panic_threshold=self.health.panic_threshold,
             on_breaker=telemetry.breaker,
+            on_wait=telemetry.waited,
         )
         made = Runtime(
             config=self.config,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 import orjson
+from cachetools import Cache as Store
 from cachetools import TLRUCache
 
 from ..pricing import Cost
@@ -38,11 +39,11 @@ class Entry:
 def call_key(call: Call, tenant: str = "") -> str:
     """The digest under which equal calls meet.
 
-    It covers base model, canonical body, guardrail headers and tenant. Region, deployment, profile and credentials are
-    not part of it: they decide who answers, not what.
+    It covers base model, canonical body (`Call.told`), guardrail headers and tenant. Region, deployment, profile and
+    credentials are not part of it: they decide who answers, not what.
     """
     digest = hashlib.blake2b(_KEY_VERSION, digest_size=16)
-    for part in (tenant, call.model, dict(call.headers), call.body):
+    for part in (tenant, call.model, dict(call.headers), call.told):
         digest.update(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
         digest.update(b"\0")
     return digest.hexdigest()
@@ -55,8 +56,8 @@ class Cache(Protocol):
         """The first entry found under one of the keys."""
         ...
 
-    def holds(self, keys: Iterable[str]) -> bool:
-        """Would `lookup` find something? Changes nothing, not even what is dropped next."""
+    def peek(self, keys: Iterable[str]) -> Entry | None:
+        """What `lookup` would find. Changes nothing, not even what is dropped next."""
         ...
 
     def store(self, key: str, entry: Entry) -> None:
@@ -75,9 +76,9 @@ class NoCache:
         """Nothing is ever found."""
         return None
 
-    def holds(self, keys: Iterable[str]) -> bool:
+    def peek(self, keys: Iterable[str]) -> Entry | None:
         """Nothing is ever found."""
-        return False
+        return None
 
     def store(self, key: str, entry: Entry) -> None:
         """Nothing is kept."""
@@ -132,10 +133,11 @@ class MemoryCache:
                     return kept[1]
         return None
 
-    def holds(self, keys: Iterable[str]) -> bool:
-        """Would `lookup` find something? Looking does not count as use."""
+    def peek(self, keys: Iterable[str]) -> Entry | None:
+        """What `lookup` would find. Looking does not count as use."""
         with self._lock:
-            return any(key in self._entries for key in keys)
+            held = next((key for key in keys if key in self._entries), None)
+            return None if held is None else Store.__getitem__(self._entries, held)[1]  # the base class counts no use
 
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry; one that is larger than the whole cache is not kept."""

@@ -9,13 +9,21 @@ from .plan import Step
 from .pool import Field, Selection, Use
 from .strategies import Strategy
 
-__all__ = ["choose", "fields", "least_bad", "panic_pick", "pick", "somebody"]
+__all__ = ["choose", "early_pick", "early_probe", "fields", "least_bad", "panic_pick", "pick", "somebody"]
 
 
 def choose(step: Step, now: float, *, tried: Collection[str] = frozenset()) -> Permit | None:
     """Take a place at one of the candidates that may be asked now and were not tried yet; None if there is none."""
-    use = pick(step, now, step.alias.strategy, tried=tried)
-    return None if use is None else use.deployment.begin(step.candidate(use), now)
+    strategy = step.alias.strategy
+    found = _pick(step, now, strategy, tried)
+    if found is None:
+        return None
+    use, field = found
+    score = getattr(strategy, "score", None)
+    figure = None if score is None else score(field, use)
+    permit = use.deployment.begin(step.candidate(use), now)
+    permit.score = figure
+    return permit
 
 
 def pick(step: Step, now: float, strategy: Strategy, *, tried: Collection[str] = frozenset()) -> Use | None:
@@ -23,6 +31,11 @@ def pick(step: Step, now: float, strategy: Strategy, *, tried: Collection[str] =
 
     The lowest priority number with anybody ready wins. Retired models are asked only when nobody else is ready.
     """
+    found = _pick(step, now, strategy, tried)
+    return None if found is None else found[0]
+
+
+def _pick(step: Step, now: float, strategy: Strategy, tried: Collection[str]) -> tuple[Use, Field] | None:
     stale = False
     for field in fields(step, now, tried):
         use = strategy.pick(field)
@@ -30,15 +43,17 @@ def pick(step: Step, now: float, strategy: Strategy, *, tried: Collection[str] =
         if use is not None:
             if stale:
                 step.alias.pool.renew()
-            return use
+            return use, field
     return _newly_retired(step, now, strategy, tried) if stale else None
 
 
-def _newly_retired(step: Step, now: float, strategy: Strategy, tried: Collection[str]) -> Use | None:
+def _newly_retired(step: Step, now: float, strategy: Strategy, tried: Collection[str]) -> tuple[Use, Field] | None:
     """Nobody is ready but some who changed sides since the plan was made."""
     step.alias.pool.renew()
     ready = Selection.of(use for use in step.candidates if use.name not in tried and use.deployment.ready(now))
-    return strategy.pick(Field(ready.tiers[0], now, tried=tried, order=step.order))
+    field = Field(ready.tiers[0], now, tried=tried, order=step.order)
+    use = strategy.pick(field)
+    return None if use is None else (use, field)
 
 
 def somebody(step: Step, now: float, *, tried: Collection[str] = frozenset()) -> bool:
@@ -56,6 +71,18 @@ def least_bad(step: Step, now: float, threshold: float, *, tried: Collection[str
     """In panic: a place at the deployment whose breaker opens up soonest, if too few are left to be choosy."""
     use = panic_pick(step, now, threshold, tried=tried)
     return None if use is None else use.deployment.begin(step.candidate(use), now, panic=True)
+
+
+def early_probe(step: Step, now: float, *, tried: Collection[str] = frozenset()) -> Permit | None:
+    """Rather than wait: a place at a deployment that may have recovered before its cooldown is over; else None."""
+    use = early_pick(step, now, tried=tried)
+    return None if use is None else use.deployment.begin(step.candidate(use), now, early=True)
+
+
+def early_pick(step: Step, now: float, *, tried: Collection[str] = frozenset()) -> Use | None:
+    """Whom `early_probe` would take."""
+    ripe = (use for use in step.candidates if use.name not in tried and use.deployment.early(now))
+    return min(ripe, key=lambda use: (use.deployment.retired, use.priority, use.deployment.ready_in(now)), default=None)
 
 
 def panic_pick(step: Step, now: float, threshold: float, *, tried: Collection[str] = frozenset()) -> Use | None:

@@ -6,7 +6,7 @@ import contextvars
 import logging
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date
@@ -25,7 +25,7 @@ from .assembly import converted
 from .build import build
 from .cache import Flights
 from .config import Config, Origin
-from .edits import edit_params, variation_params
+from .edits import edit_params, explained_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Wait
 from .errors import NoDeploymentAvailable
 from .explain import Explanation, Quote, explain
@@ -85,14 +85,18 @@ class Client:
         )
         runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
         self._generations = Generations(runtime)
+        runtime.telemetry.watch(partial(_learned, weakref.ref(self._generations)))
         self._watcher: Watcher | None = None
         self._flights: Flights[Served] = Flights()
         self._closed = False
         _ROUTERS.add(self)
 
-    def _begin(self, alias: str, prompt: str, params: dict[str, Any], started: float | None = None) -> Run:
+    def _check_open(self) -> None:
         if self._closed:
             raise NoDeploymentAvailable("this router is closed")
+
+    def _begin(self, alias: str, prompt: str, params: dict[str, Any], started: float | None = None) -> Run:
+        self._check_open()
         runtime = self._generations.enter()
         try:
             return Run(runtime, alias, prompt, params, started)
@@ -101,9 +105,8 @@ class Client:
             raise
 
     def _explain(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
-        if self._closed:
-            raise NoDeploymentAvailable("this router is closed")
-        return explain(self._runtime, alias, prompt, params)
+        self._check_open()
+        return explain(self._runtime, alias, prompt, explained_params(params))
 
     def _after_fork(self) -> None:
         """In a child process: calls and locks of the parent's threads are not ours."""
@@ -122,6 +125,9 @@ class Client:
         """Refuse requests and configurations from now on."""
         self._closed = True
         self._generations.close()
+        context = self._runtime.context
+        with context.lock:
+            context.line.end()
         if self._watcher is not None:
             self._watcher.stop()
 
@@ -310,7 +316,7 @@ class Router(Client):
         return outcomes
 
     def close(self) -> None:
-        """Give back connections. Requests under way may fail, new ones are refused."""
+        """Give back connections. Requests under way may fail; those in line and new ones are refused."""
         self._stop()
         self._runtime.provider.close()
 
@@ -338,6 +344,12 @@ def _watch_current(generations: Generations, watcher: Watcher) -> None:
     """Look at the files of the configuration in use; at nothing if it came from none."""
     origin = generations.current.config.origin
     watcher.watch(origin.watched if origin else ())
+
+
+def _learned(generations: weakref.ref[Generations]) -> Iterable[tuple[str, str, str, int]]:
+    """What is asked for metrics, which may outlive the router."""
+    alive = generations()
+    return alive.current.learned() if alive is not None else ()
 
 
 def in_context(function: Callable[..., T]) -> Callable[..., T]:

@@ -54,6 +54,8 @@ class Context:
     lock: Guard = field(default_factory=Guard)
     on_breaker: Callable[[str, str], None] = lambda deployment, state: None
     """Told when a circuit breaker changes its state."""
+    on_wait: Callable[[str, float], None] = lambda alias, seconds: None
+    """Told for how long one that stood in line did so, when it stands there no more."""
 
 
 @dataclass(slots=True, kw_only=True)

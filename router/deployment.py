@@ -47,6 +47,8 @@ class Permit:
     beyond: bool = False
     """It goes beyond the learned quota, to try whether there is more."""
     sent: bool = False
+    score: float | None = None
+    """The figure by which it was picked, where the strategy compares figures."""
 
     def depart(self, now: float) -> None:
         """The call leaves now: it may have waited for a thread since it took its place. Under the router's lock."""
@@ -98,7 +100,6 @@ class Deployment:
         self.name = target.deployment
         self.target = target
         self.limits = limits or Limits()
-        self.limits.quota.sharers.add(self.name)
         self.eol = eol
         """The day the model's life ends, as the catalogue knows it."""
         self.replacement = replacement
@@ -125,11 +126,11 @@ class Deployment:
 
     def ready(self, now: float) -> bool:
         """May it be asked now: breaker closed or ready for a probe, not resting, below its limits?"""
-        return self._breaker.admits(now) and self.limits.free(now, self.in_flight) > 0
+        return now >= self.limits.shut and self._breaker.admits(now) and self.limits.free(now, self.in_flight) > 0
 
     def free(self, now: float) -> int:
         """Calls that may start now."""
-        if not self._breaker.admits(now):
+        if now < self.limits.shut or not self._breaker.admits(now):
             return 0
         free = self.limits.free(now, self.in_flight)
         return free if self._breaker.state(now) is State.CLOSED else min(free, 1)
@@ -163,11 +164,19 @@ class Deployment:
         """Seconds until it may be asked again at the earliest."""
         return max(self._breaker.ready_in(now), self.limits.free_in(now, self.in_flight) or 0.0)
 
-    def begin(self, candidate: Candidate, now: float, *, panic: bool = False) -> Permit:
+    def early(self, now: float) -> bool:
+        """May a request be its probe that would have to wait otherwise?"""
+        return self._breaker.admits_early(now) and self.limits.free(now, self.in_flight) > 0
+
+    def early_in(self, now: float) -> float | None:
+        """Seconds until it may have an early probe; None if that is no plan."""
+        return self._breaker.early_in(now) if self.limits.free(now, self.in_flight) > 0 else None
+
+    def begin(self, candidate: Candidate, now: float, *, panic: bool = False, early: bool = False) -> Permit:
         """Take a place for one call."""
         self.in_flight += 1
         beyond = self.limits.take(now)
-        return Permit(candidate, self._breaker.begin(now), panic, self._breaker, now, beyond)
+        return Permit(candidate, self._breaker.begin(now, early=early), panic, self._breaker, now, beyond)
 
     def settle(self, permit: Permit, now: float, error: LascauxError | None = None, *, abandoned: bool = False) -> None:
         """Give the place back and learn from the outcome. Errors of the caller or of policy prove that it works."""
@@ -178,14 +187,17 @@ class Deployment:
             if not permit.sent:
                 self.limits.give_back(permit.taken)
         elif error is None or error.effect is Effect.NONE:
-            breaker.succeeded(now, probe=permit.probe)
+            breaker.succeeded(now, probe=permit.probe, left=permit.taken)
             self.limits.quota.accepted(permit.taken, now, beyond=permit.beyond)
             self._time(now - permit.taken)
         elif error.effect is Effect.COOLDOWN:
             self._throttled(permit, now, error)
         else:
             self.retired = self.retired or (error.effect is Effect.RETIRED and breaker is self._breaker)
-            breaker.failed(error.effect, now, probe=permit.probe, retry_after=getattr(error, "retry_after", None))
+            wait = getattr(error, "retry_after", None)
+            breaker.failed(error.effect, now, probe=permit.probe, retry_after=wait, left=permit.taken)
+            if not error.may_be_billed:
+                self.limits.quota.give_back(permit.taken)  # it proves nothing about how many come through
 
     def renew(self, fresh: Deployment) -> None:
         """Take the settings of ``fresh``, made for the same place from a newer configuration; the live state goes on.

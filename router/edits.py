@@ -12,7 +12,7 @@ from ..providers.pictures import ALLOWED
 from ..providers.types import Task
 from .plan import Alias
 
-__all__ = ["edit_params", "offered", "variation_params"]
+__all__ = ["edit_params", "explained_params", "offered", "variation_params"]
 
 
 def edit_params(image: Any, params: dict[str, Any]) -> dict[str, Any]:
@@ -20,6 +20,11 @@ def edit_params(image: Any, params: dict[str, Any]) -> dict[str, Any]:
     if image is None:
         raise InvalidRequest("image: a picture is needed", parameter="image", allowed=ALLOWED)
     return {**params, "image": image}
+
+
+def explained_params(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of what is explained: with ``image`` those of an edit, so that it is refused as that would be."""
+    return edit_params(params["image"], params) if "image" in params else params
 
 
 def variation_params(image: Any, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:

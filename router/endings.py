@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 
-from ..providers.errors import LascauxError
+from ..providers.errors import AttemptTimeout, LascauxError
 from .context import Trail
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 
-__all__ = ["nobody_left", "too_late", "twin"]
+__all__ = ["nobody_left", "too_late", "twin", "unsent"]
 
 
 def too_late(trail: Trail, part: int, last: LascauxError | None) -> DeadlineExceeded:
@@ -34,6 +34,11 @@ def nobody_left(
     )
     error.__cause__ = last
     return error
+
+
+def unsent() -> AttemptTimeout:
+    """The caller has gone before the call left: nothing was sent, nothing is billed."""
+    return AttemptTimeout("the caller has gone before the call could start", may_be_billed=False)
 
 
 def twin(error: BaseException) -> BaseException:

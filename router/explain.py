@@ -1,320 +1,370 @@
-"""What the router would do with a request and why, told without a call and without leaving a trace."""
+"""What the router would do with a request and why, told without a call and without leaving a trace.
+
+Planning and pricing happen without the router's lock. It is held once for the pick, as a request holds it, and again for a
+moment for every few deployments whose state is read.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..pricing import Cost
-from ..providers.types import ImageRequest, Warning
-from .choice import fields, panic_pick, pick, somebody
-from .deployment import Deployment
-from .health import State
+from ..providers.errors import InvalidRequest
+from ..providers.types import Call, Image, ImageRequest, Picture, Target
+from .cache import Cache, Entry
+from .choice import early_pick, panic_pick, pick, somebody
+from .context import Context, Trail
+from .explanation import Considered, Explanation, Quote
 from .plan import Alias, Step, nobody_can
-from .pool import Field, Tier, Use
+from .pool import Field, Use
+from .prices import Price
+from .readings import facts_of, why_not
 from .records import Exclusions
 from .runtime import Runtime, read
+from .stages import Stages, advised, removal, removal_trail, stages, stays_opaque
 from .strategies import Strategy
+from .turn import patience
 
 __all__ = ["Considered", "Explanation", "Quote", "explain"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
-    """One deployment of the chain.
-
-    ``reason`` says why it would not be asked now, None if it may be; ``able`` is False if its model can not do the request
-    at all or must not. ``share`` is its part of the weight among those of its tier who may be asked; ``score`` the figure
-    that the strategy compares, the lowest being the best (least_request: calls over weight; lowest_latency: seconds;
-    lowest_cost: US dollars), None where there is none. ``cost`` is the exact price of the whole request there.
-    ``learned_rpm`` is the rate that throttling has taught, where one was learned.
-    """
-
-    alias: str
-    deployment: str
-    model: str
-    region: str
-    priority: int
-    weight: float
-    able: bool
-    reason: str | None
-    retired: bool
-    state: str
-    in_flight: int
-    learned_rpm: int | None = None
-    calls: int = 0
-    share: float | None = None
-    score: float | None = None
-    cost: Cost | None = None
-    warnings: tuple[Warning, ...] = ()
-
-    def __str__(self) -> str:
-        facts = [self.reason] if self.reason else []
-        facts += [f"share {self.share:.0%}"] if self.share is not None else []
-        facts += [f"score {self.score:.4g}"] if self.score is not None else []
-        facts += [str(self.cost)] if self.cost is not None else []
-        facts += [f"warning: {warning}" for warning in self.warnings]
-        return f"{self.deployment} ({self.model}, {self.region}): {'; '.join(facts)}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; money as text."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name not in ("cost", "warnings")}
-        said = [{"code": one.code, "parameter": one.parameter, "message": one.message} for one in self.warnings]
-        return {**plain, "cost": _money(self.cost), "warnings": said}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """What a request would meet at this moment.
-
-    ``chain`` is the alias and its fallbacks in the order in which they are asked, ``strategies`` how each picks. ``pick`` is
-    whom the request would go to first; None if nobody may be asked now: ``reason`` says why, and ``retry_after`` (seconds)
-    when somebody may. ``panic`` if that one would be asked although its breaker is open. ``cache`` is ``hit`` (nobody
-    would be asked), ``miss``, or ``bypass`` if the answer can not be kept. ``parts`` is the number of calls that would be
-    made side by side; the pick is that of the first.
-    """
-
-    alias: str
-    chain: tuple[str, ...]
-    strategies: Mapping[str, str]
-    candidates: tuple[Considered, ...]
-    pick: Considered | None
-    panic: bool
-    cache: str
-    parts: int
-    reason: str | None = None
-    retry_after: float | None = None
-
-    def __str__(self) -> str:
-        lines = [f"{self.alias}: {self._outcome()}"]
-        for name in self.chain:
-            lines.append(f"  {name} ({self.strategies[name]})")
-            lines += [f"    {'>' if one is self.pick else ' '} {one}" for one in self.candidates if one.alias == name]
-        return "\n".join(lines)
-
-    def _outcome(self) -> str:
-        if self.pick is None:
-            later = f", again in {self.retry_after:.1f} s" if self.retry_after else ""
-            return f"nobody ({self.reason}){later}"
-        how = " in panic" if self.panic else ""
-        parts = f", in {self.parts} calls" if self.parts > 1 else ""
-        return f"{self.pick.deployment}{how}{parts}, cache {self.cache}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "alias": self.alias,
-            "chain": [{"alias": name, "strategy": self.strategies[name]} for name in self.chain],
-            "pick": self.pick.deployment if self.pick else None,
-            "pick_alias": self.pick.alias if self.pick else None,
-            "panic": self.panic,
-            "cache": self.cache,
-            "parts": self.parts,
-            "reason": self.reason,
-            "retry_after": self.retry_after,
-            "candidates": [one.as_dict() for one in self.candidates],
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """What a request would cost: the whole of it, all its pictures, at every candidate that can do it.
-
-    ``cost`` is that of the pick: ``cost.usd`` is a Decimal, or None with ``cost.note`` saying why nobody knows. A hit in
-    the cache costs 0. None if nobody would be asked; ``reason`` says why.
-    """
-
-    alias: str
-    pick: str | None
-    cost: Cost | None
-    candidates: tuple[Considered, ...]
-    reason: str | None = None
-
-    @classmethod
-    def of(cls, told: Explanation) -> Quote:
-        """The prices of an explanation."""
-        cost = told.pick.cost if told.pick else None
-        return cls(
-            alias=told.alias,
-            pick=told.pick.deployment if told.pick else None,
-            cost=cost.as_saved() if cost and told.cache == "hit" else cost,
-            candidates=tuple(one for one in told.candidates if one.able),
-            reason=told.reason,
-        )
-
-    def __str__(self) -> str:
-        lines = [f"{self.alias}: {self.cost if self.cost else self.reason}" + (f" at {self.pick}" if self.pick else "")]
-        lines += [
-            f"  {one.alias}: {one.deployment}: {one.cost}{_because(one.cost)}" for one in self.candidates if one.cost
-        ]
-        return "\n".join(lines)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; money as text."""
-        return {
-            "alias": self.alias,
-            "pick": self.pick,
-            "cost": _money(self.cost),
-            "reason": self.reason,
-            "candidates": [
-                {"alias": one.alias, "deployment": one.deployment, "model": one.model, "region": one.region}
-                | {"cost": _money(one.cost)}
-                for one in self.candidates
-            ],
-        }
-
-
-def _because(cost: Cost) -> str:
-    return f" ({cost.note})" if cost.usd is None and cost.note else ""
-
-
-def _money(cost: Cost | None) -> dict[str, Any] | None:
-    if cost is None:
-        return None
-    amounts = {"usd": cost.usd, "unit_usd": cost.unit_usd, "saved_usd": cost.saved_usd}
-    return {
-        **{name: None if amount is None else str(amount) for name, amount in amounts.items()},
-        "images": cost.images,
-        "table": cost.table,
-        "confidence": cost.confidence,
-        "note": cost.note,
-    }
+_AT_ONCE = 50
+"""Deployments whose state is read before others get the lock: less than half a millisecond."""
+_STATES = ("miss", "bypass", "hit")
+"""What the cache would do, from dear to cheap; of several the dearest counts."""
+_USUAL = (1024, 1024)
+"""The size of a picture whose model does not say."""
 
 
 def explain(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
     """See `Router.explain`. Raises InvalidRequest (a parameter), UnknownAlias."""
     route, options, request = read(runtime, alias, prompt, params)
-    today = runtime.context.today()
-    chain = runtime.context.planner.chain(route)
+    context = runtime.context
+    trail = options.trail(route, context.clock())
+    look = _Look(runtime)
+    try:
+        planned = stages(context.planner, route, request, today=context.today())
+    except InvalidRequest as error:
+        return look.stage(trail, [_Job(request)], refusal=error)[0]
+    first, served = look.stage(trail, [_Job(planned.first if planned else request)])
+    said = request.warnings
+    if planned is None or first.refused:
+        return replace(first, warnings=said)
+    if planned.refusal is not None:
+        return replace(first, warnings=(*said, stays_opaque(planned.refusal.message)))
+    jobs = [job for one in served for job in _removals(planned, request, one)]
+    second, _ = look.stage(removal_trail(trail, planned.remover, reproducible=True), jobs)
+    return replace(first, warnings=said, second=replace(second, budgets={}))
 
-    def plan(aliases: Sequence[Alias], asked: ImageRequest) -> tuple[Step, ...]:
-        return tuple(
-            runtime.context.planner.step(
-                one, asked, today=today, tenant=options.tenant, caching=options.cache, routing_key=options.routing_key
-            )
-            for one in aliases
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Something to be asked for. ``cache`` is what the cache would do, None if it can be looked up."""
+
+    request: ImageRequest
+    cache: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What would become of one call's worth of a request."""
+
+    request: ImageRequest
+    cache: str
+    cost: Cost | None
+    entry: Entry | None = None
+    call: Call | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """A request matched against a chain, and the plans of its parts by the place in the chain where it would be cut."""
+
+    request: ImageRequest
+    steps: tuple[Step, ...]
+    parts: Mapping[int, tuple[_Plan, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Who is asked first; or how long the wait would be; or why it is refused."""
+
+    alias: str = ""
+    use: Use | None = None
+    panic: bool = False
+    reason: str | None = None
+    wait: float | None = 0.0
+    ahead: int = 0
+    retry_after: float | None = None
+    places: tuple[tuple[str, Use], ...] = ()
+    """Whom it would wait for."""
+
+
+class _Look:
+    """One explanation: copies of the strategies, which share one copy of the rng, and prices that were asked for."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.context = runtime.context
+        self.today = runtime.context.today()
+        self._twins: dict[str, Strategy] = {}
+        self._memo: dict[int, Any] = {}
+        self._prices: dict[tuple[str, str, int], tuple[Call, Cost]] = {}
+
+    def stage(
+        self, trail: Trail, jobs: Sequence[_Job], refusal: InvalidRequest | None = None
+    ) -> tuple[Explanation, list[_Piece]]:
+        """What the jobs, which go to one alias at the same time, would meet: told of the first; the cost is that of all."""
+        context, route = self.context, trail.alias
+        chain = context.planner.chain(route)
+        plans = self._plans(trail, chain, jobs)
+        steps = plans[0].steps
+        refusal = refusal or nobody_can(route.name, steps)
+        costs = {(step.alias.name, use.name): _times(step.order.cost(use), len(jobs)) for step, use in _able(steps)}
+        barred, found, now, budgets = self._decide(trail, plans[0], refusal)
+        candidates = tuple(one for step in steps for one in self._consider(step, now, barred, found, costs))
+        served = [piece for plan, job in zip(plans, jobs, strict=True) for piece in self._serve(plan, job, found)]
+        state = next(state for state in _STATES if any(piece.cache == state for piece in served))
+        known = [piece.cost for piece in served if piece.cost is not None]
+        if state == "hit" and found.use is None and refusal is None:
+            found = _Found()  # nobody has to be asked
+        if refusal is not None:
+            found = replace(found, reason=advised(refusal, plans[0].request, route).message)
+        told = Explanation(
+            alias=route.name,
+            chain=tuple(one.name for one in chain),
+            strategies={one.name: one.strategy.name for one in chain},
+            candidates=candidates,
+            pick=next(
+                (c for c in candidates if found.use and (c.alias, c.deployment) == (found.alias, found.use.name)), None
+            ),
+            panic=found.panic,
+            cache=state,
+            parts=len(served) if found.use is not None else 1,
+            reason=found.reason,
+            retry_after=found.retry_after,
+            wait=found.wait,
+            ahead=found.ahead,
+            cost=Cost.total(known) if known and len(known) == len(served) else None,
+            budgets=budgets,
         )
+        return told, served
 
-    steps = plan(chain, request)
-    refusal = nobody_can(route.name, steps)
-    with runtime.context.lock:
-        now = runtime.context.clock()
-        candidates = tuple(one for step in steps for one in _consider(step, now))
-        # Copies of the strategies that share one copy of the rng, as the strategies share the rng.
-        twins = copy.deepcopy({one.name: one.strategy for one in chain})
-        chosen = _pick(steps, twins, plan, now, runtime.context.panic_threshold)
-        waits = [use.deployment.ready_in(now) for step in steps for use in step.candidates]
-    picked = next((one for one in candidates if chosen and (one.alias, one.deployment) == chosen[:2]), None)
-    reason = None if picked else (str(refusal) if refusal else "no deployment can take a request now")
-    return Explanation(
-        alias=route.name,
-        chain=tuple(one.name for one in chain),
-        strategies={one.name: one.strategy.name for one in chain},
-        candidates=candidates,
-        pick=picked,
-        panic=chosen is not None and chosen[2],
-        cache=_cache(runtime, steps, picked),
-        parts=next((len(step.parts) for step in steps if picked and step.alias.name == picked.alias), 0) or 1,
-        reason=reason,
-        retry_after=min(waits, default=None) if picked is None else None,
+    def _plans(self, trail: Trail, chain: Sequence[Alias], jobs: Sequence[_Job]) -> list[_Plan]:
+        made: dict[int, _Plan] = {}
+        for job in jobs:
+            if id(job.request) not in made:
+                made[id(job.request)] = self._plan(trail, chain, job.request, 0)
+        return [made[id(job.request)] for job in jobs]
+
+    def _plan(self, trail: Trail, chain: Sequence[Alias], request: ImageRequest, part: int) -> _Plan:
+        steps = []
+        for alias in chain:
+            step = self.context.planner.step(
+                alias,
+                request,
+                today=self.today,
+                tenant=trail.tenant,
+                caching=trail.caching,
+                part=part,
+                routing_key=trail.routing_key,
+            )
+            price = step.order.price
+            steps.append(replace(step, order=replace(step.order, price=self._remembering(price) if price else None)))
+        parts = {
+            place: tuple(self._plan(trail, chain[place:], one, number) for number, one in enumerate(step.parts))
+            for place, step in enumerate(steps)
+            if step.parts
+        }
+        return _Plan(request, tuple(steps), parts)
+
+    def _remembering(self, price: Price) -> Price:
+        """Prices are the same for all deployments of a model id in a region."""
+
+        def known(target: Target, call: Call) -> Cost:
+            key = (target.model_id, target.region, id(call))
+            if key not in self._prices:
+                self._prices[key] = call, price(target, call)  # the call is kept, so that its id stays its own
+            return self._prices[key][1]
+
+        return known
+
+    def _decide(
+        self, trail: Trail, plan: _Plan, refusal: InvalidRequest | None
+    ) -> tuple[Set[str], _Found, float, dict[str, int]]:
+        """(whose free places belong to others, the outcome, when, budgets)."""
+        context = self.context
+        with context.lock:
+            now = context.clock()
+            budgets = {"retry": int(context.budget.left(now)), "billed": int(context.billed.left(now))}
+            barred = context.line.barred(None, now) if len(context.line) else set()
+            if refusal is not None:
+                return barred, _Found(wait=None), now, budgets
+            return barred, self._find(trail, plan, now, barred), now, budgets
+
+    def _find(self, trail: Trail, plan: _Plan, now: float, barred: Set[str]) -> _Found:
+        """Follows `attempts`, which asks the same questions. Under the lock."""
+        steps = [(place, step) for place, step in enumerate(plan.steps) if step.candidates]
+        for place, step in steps:
+            if not step.parts:
+                use = pick(step, now, self._twin(step.alias), tried=barred)
+                if use is not None:
+                    return _Found(alias=step.alias.name, use=use)
+            elif somebody(step, now, tried=barred):
+                return self._find(trail, plan.parts[place][0], now, barred)
+        for place, step in steps:
+            if step.parts:
+                return self._find(trail, plan.parts[place][0], now, barred)
+            use = panic_pick(step, now, self.context.panic_threshold, tried=barred)
+            if use is not None:
+                return _Found(alias=step.alias.name, use=use, panic=True)
+            use = early_pick(step, now, tried=barred)
+            if use is not None:
+                return _Found(alias=step.alias.name, use=use)
+        return _stand(self.context, trail, [step for _, step in steps], now)
+
+    def _twin(self, alias: Alias) -> Strategy:
+        if alias.name not in self._twins:
+            self._twins[alias.name] = copy.deepcopy(alias.strategy, self._memo)
+        return self._twins[alias.name]
+
+    def _consider(
+        self,
+        step: Step,
+        now: float,
+        barred: Set[str],
+        found: _Found,
+        costs: Mapping[tuple[str, str], Cost | None],
+    ) -> list[Considered]:
+        """Everybody of one alias, in its order."""
+        skipped = {one.deployment: one.reason for one in Exclusions(step.excluded)}
+        tier_of = {use.name: tier for tier in step.selection.tiers for use in tier.uses}
+        score: Callable[[Field, Use], float | None] | None = getattr(step.alias.strategy, "score", None)
+        facts: list[dict[str, Any]] = []
+        for start in range(0, len(step.alias.uses), _AT_ONCE):
+            with self.context.lock:
+                for use in step.alias.uses[start : start + _AT_ONCE]:
+                    fact = facts_of(self.context, step.alias.name, use, now)
+                    facts.append(fact)
+                    if use.name in tier_of:
+                        chosen = use is found.use and not found.panic and use.deployment.awaited(now)
+                        fact["reason"] = None if chosen else why_not(self.context, use.deployment, now, barred)
+                        fact["score"] = score(Field(tier_of[use.name], now, order=step.order), use) if score else None
+        open_weight: dict[object, float] = {}
+        for use, fact in zip(step.alias.uses, facts, strict=True):
+            if use.name in tier_of and fact["reason"] is None:
+                tier = tier_of[use.name]
+                open_weight[tier] = open_weight.get(tier, 0.0) + use.weight
+        return list(_told(step, facts, skipped, tier_of, open_weight, costs))
+
+    def _serve(self, plan: _Plan, job: _Job, found: _Found) -> list[_Piece]:
+        """What the calls of one job would cost at the pick, and what of them is in the cache."""
+        cache = self.runtime.cache
+        first = next((step for step in plan.steps if step.candidates), None)
+        keys = first.keys if first and job.cache is None else ()
+        entry = cache.peek(keys) if keys else None
+        if entry is not None:
+            return [_Piece(plan.request, "hit", entry.cost.as_saved(), entry, entry.call)]
+        alias, use = _whom(plan, found)
+        place = next((place for place, step in enumerate(plan.steps) if step.alias.name == alias), None)
+        if use is None or place is None:
+            return [_Piece(plan.request, job.cache or ("miss" if keys else "bypass"), None)]
+        if place in plan.parts:
+            return [piece for part in plan.parts[place] for piece in self._serve(part, job, found)]
+        return [_asked(plan, plan.steps[place], use, job, cache)]
+
+
+def _asked(plan: _Plan, step: Step, use: Use, job: _Job, cache: Cache) -> _Piece:
+    offer = step.offers.get(use.deployment.target.model)
+    if offer is None:
+        return _Piece(plan.request, "bypass", None)
+    own = cache.peek([offer.key]) if offer.key and job.cache is None else None
+    if own is not None:
+        return _Piece(plan.request, "hit", own.cost.as_saved(), own, own.call)
+    return _Piece(
+        plan.request, job.cache or ("miss" if offer.key else "bypass"), step.order.cost(use), None, offer.calls[0]
     )
 
 
-def _pick(
-    steps: Sequence[Step],
-    strategies: Mapping[str, Strategy],
-    plan: Callable[[Sequence[Alias], ImageRequest], tuple[Step, ...]],
-    now: float,
-    panic_threshold: float,
-) -> tuple[str, str, bool] | None:
-    """(alias, deployment, in panic) of the first call. Follows `attempts`, which asks the same questions."""
-    for place, step in enumerate(steps):
-        if not step.parts:
-            use = pick(step, now, strategies[step.alias.name])
-            if use is not None:
-                return step.alias.name, use.name, False
-        elif somebody(step, now):
-            first_part = plan([later.alias for later in steps[place:]], step.parts[0])
-            return _pick(first_part, strategies, plan, now, panic_threshold)
-    for step in steps:
-        use = panic_pick(step, now, panic_threshold)
-        if use is not None:
-            return step.alias.name, use.name, True
-    return None
+def _whom(plan: _Plan, found: _Found) -> tuple[str, Use | None]:
+    """Who would be asked; of those who are waited for anybody, if the price is the same at all of them."""
+    if found.use is not None or not found.places:
+        return found.alias, found.use
+    steps = {step.alias.name: step for step in plan.steps}
+    costs = [steps[alias].order.cost(use) for alias, use in found.places if alias in steps]
+    if len({cost.usd if cost else None for cost in costs}) != 1:
+        return "", None
+    return found.places[0]
 
 
-def _consider(step: Step, now: float) -> Iterator[Considered]:
-    """Everybody of one alias, in its order."""
-    skipped = {one.deployment: one.reason for one in Exclusions(step.excluded)}
-    field_of: dict[str, Field] = {}
-    open_weight: dict[Tier, float] = {}
-    for field in fields(step, now, ()):
-        field_of.update(dict.fromkeys((use.name for use in field.tier.uses), field))
-        open_weight[field.tier] = sum(use.weight for use in field.open())
-    score = getattr(step.alias.strategy, "score", None)
-    for use in step.alias.uses:
-        common: dict[str, Any] = _facts(step.alias.name, use, now)
-        field_or_none = field_of.get(use.name)
-        if field_or_none is None:
-            yield Considered(**common, able=False, reason=skipped.get(use.name))
+def _stand(context: Context, trail: Trail, steps: Sequence[Step], now: float) -> _Found:
+    """Nobody can take it at once: it waits, or is refused. Follows `Turn.stand`."""
+    line, nobody = context.line, "no deployment can take a request now"
+    uses = {use.deployment: (step.alias.name, use) for step in reversed(steps) for use in step.candidates}
+    fresh = tuple(uses)
+    seconds, ahead = line.wait(fresh, now), line.ahead(fresh)
+    if seconds is None:
+        retry_after = line.wait(uses, now)
+        if retry_after is None:
+            retry_after = min((place.ready_in(now) for place in uses), default=None)
+        return _Found(reason=nobody, wait=None, ahead=ahead, retry_after=retry_after)
+    left = patience(trail, fresh, now)
+    if left <= 0.0 or seconds > left:
+        reason = f"{nobody} (the next place is free too late)"
+        return _Found(reason=reason, wait=None, ahead=ahead, retry_after=seconds)
+    places = tuple(uses[place] for place in fresh if place.awaited(now))
+    return _Found(reason="all who can do it are at their limits", wait=seconds, ahead=ahead, places=places)
+
+
+def _removals(planned: Stages, request: ImageRequest, piece: _Piece) -> Iterator[_Job]:
+    """One for each picture of a piece. A picture that is not made yet is taken to be as large as was asked for."""
+    if piece.entry is not None:
+        for image in piece.entry.result.images:
+            yield _Job(removal(request, _picture(image)))
+        return
+    width, height = (piece.call.width, piece.call.height) if piece.call else (None, None)
+    probe = Picture(b64="", format="png", width=width or _USUAL[0], height=height or _USUAL[1])
+    job = _Job(removal(request, probe), piece.cache)
+    for _ in range(piece.request.n):
+        yield job
+
+
+def _picture(image: Image) -> Picture:
+    try:
+        header = image.header
+    except ValueError:
+        return Picture(b64=image.b64, format="png", width=_USUAL[0], height=_USUAL[1])
+    return Picture(b64=image.b64, format=header.format, width=header.width, height=header.height)
+
+
+def _able(steps: Sequence[Step]) -> Iterator[tuple[Step, Use]]:
+    return ((step, use) for step in steps for use in step.candidates)
+
+
+def _times(cost: Cost | None, count: int) -> Cost | None:
+    return cost if cost is None or count == 1 else Cost.total([cost] * count)
+
+
+def _told(
+    step: Step,
+    facts: Sequence[dict[str, Any]],
+    skipped: Mapping[str, str],
+    tier_of: Mapping[str, object],
+    open_weight: Mapping[object, float],
+    costs: Mapping[tuple[str, str], Cost | None],
+) -> Iterator[Considered]:
+    for use, fact in zip(step.alias.uses, facts, strict=True):
+        if use.name not in tier_of:
+            yield Considered(**{**fact, "reason": skipped.get(use.name)}, able=False)
             continue
-        field, calls = field_or_none, step.candidate(use).calls
-        ready = use.deployment.ready(now)
+        calls = step.candidate(use).calls
         yield Considered(
-            **common,
+            **fact,
             able=True,
-            reason=None if ready else _why_not(use.deployment, now),
             calls=len(calls),
-            share=use.weight / (open_weight[field.tier] or use.weight) if ready else None,
-            score=score(field, use) if score else None,
-            cost=step.order.cost(use),
+            share=use.weight / open_weight[tier_of[use.name]] if fact["reason"] is None else None,
+            cost=costs[step.alias.name, use.name],
             warnings=tuple(dict.fromkeys(warning for call in calls for warning in call.warnings)),
         )
-
-
-def _facts(alias: str, use: Use, now: float) -> dict[str, Any]:
-    deployment = use.deployment
-    return {
-        "alias": alias,
-        "deployment": use.name,
-        "model": deployment.target.model,
-        "region": deployment.target.region,
-        "priority": use.priority,
-        "weight": use.weight,
-        "retired": deployment.retired,
-        "state": deployment.state(now).value,
-        "in_flight": deployment.in_flight,
-        "learned_rpm": deployment.learned_rpm,
-    }
-
-
-def _why_not(deployment: Deployment, now: float) -> str:
-    """Why a deployment that could do it may not be asked at this moment."""
-    seconds = f"{deployment.ready_in(now):.1f} s"
-    state = deployment.state(now)
-    if state is State.OPEN:
-        return f"its circuit breaker is open for {seconds}"
-    free_in = deployment.limits.free_in(now, deployment.in_flight)
-    if free_in is None:
-        return f"at its limit of {deployment.limits.concurrency} calls at once"
-    if free_in > 0 and free_in >= deployment.ready_in(now):
-        rpm, learned = deployment.limits.rpm, deployment.learned_rpm
-        if learned is None or (rpm is not None and rpm < learned):
-            return f"at its limit of {rpm} calls a minute for {seconds}"
-        return f"at its learned limit of {learned} calls a minute for {seconds}"
-    if deployment.ready_in(now) > 0:
-        return f"resting for {seconds} after it was throttled"
-    return "a probe is under way"
-
-
-def _cache(runtime: Runtime, steps: Sequence[Step], picked: Considered | None) -> str:
-    first = next((step for step in steps if step.candidates), None)
-    if first is None or first.parts:
-        return "bypass"
-    keys = list(first.keys)
-    own = next((s.offers[picked.model].key for s in steps if picked and s.alias.name == picked.alias), None)
-    if runtime.cache.holds([*keys, *([own] if own else [])]):
-        return "hit"
-    return "miss" if own or keys else "bypass"

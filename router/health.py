@@ -17,6 +17,10 @@ _HALF = 15.0
 _JITTER = 0.1
 """A cooldown is this much longer or shorter, so that the processes of a fleet do not all probe at once."""
 _FIRST_SHARE = 0.1
+_EARLY, _LATEST = 10.0, 20.0
+"""Seconds after which a probe may be let through if it is that or waiting, the first time and at the most: a cooldown that
+has doubled a few times outlasts the illness, and where all others are at their limits every minute of it costs pictures."""
+_LATER = 1.25
 
 
 class State(StrEnum):
@@ -42,15 +46,18 @@ class CircuitBreaker:
     """Closed until ``failures`` failures in a row, or so many within half a minute that are half of all calls.
 
     Then it is open for a cooldown that doubles each time it fails again. After the cooldown one probe is let through:
-    success closes the breaker, failure opens it for longer. Whoever comes back takes a share of the traffic that grows
-    for ``slow_start`` seconds. Throttling is not illness: it makes the deployment *rest* where a time is named, without
-    opening the breaker. Not locked; the caller holds the lock.
+    success closes the breaker, failure opens it for longer. A request that nobody else can take now may be the probe
+    earlier. Whoever comes back takes a share of the traffic that grows for ``slow_start`` seconds. Throttling is not
+    illness: it makes the deployment *rest* where a time is named, without opening the breaker. Not locked; the caller
+    holds the lock.
     """
 
     __slots__ = (
         "_calls",
         "_closed_at",
+        "_early",
         "_failures",
+        "_fell",
         "_half",
         "_openings",
         "_probing",
@@ -66,8 +73,10 @@ class CircuitBreaker:
         self.policy = policy
         self._rng = rng
         self._failures = 0
+        self._fell = 0.0  # when the call left that began this row of failures
         self._openings = 0
         self._until: float | None = None
+        self._early = 0.0
         self._probing = False
         self._rests = 0
         self._closed_at: float | None = None
@@ -87,13 +96,24 @@ class CircuitBreaker:
             return False
         return self._until is None or (now >= self._until and not self._probing)
 
+    def admits_early(self, now: float) -> bool:
+        """May a request be the probe that would have to wait otherwise?"""
+        return self._until is not None and now >= max(self._early, self.rest_until) and not self._probing
+
+    def early_in(self, now: float) -> float | None:
+        """Seconds until `admits_early` may turn true; None if it will not, or a probe is under way."""
+        if self._until is None or self._probing:
+            return None
+        return max(self._early, self.rest_until, now) - now
+
     def ready_in(self, now: float) -> float:
         """Seconds until `admits` may turn true again; 0 if it may now."""
         return max(self.rest_until, self._until or 0.0, now) - now
 
     def share(self, now: float) -> float:
         """The part of its ordinary traffic that it should take: from a tenth to 1 after it has come back."""
-        if self._closed_at is None:
+        if self._closed_at is None or not self.policy.slow_start:
+            self._closed_at = None
             return 1.0
         grown = (now - self._closed_at) / self.policy.slow_start
         if grown >= 1.0:
@@ -101,14 +121,19 @@ class CircuitBreaker:
             return 1.0
         return _FIRST_SHARE + (1.0 - _FIRST_SHARE) * max(grown, 0.0)
 
-    def begin(self, now: float) -> bool:
+    def begin(self, now: float, *, early: bool = False) -> bool:
         """Note that a call starts. True if it is the probe."""
-        probe = self._until is not None and now >= self._until and not self._probing
+        due = self._until is not None and now >= (self._early if early else self._until)
+        probe = due and not self._probing
         self._probing = self._probing or probe
         return probe
 
-    def succeeded(self, now: float, *, probe: bool) -> None:
-        """The deployment answered. A late answer of an older call does not close an open breaker."""
+    def succeeded(self, now: float, *, probe: bool, left: float | None = None) -> None:
+        """The deployment answered. A late answer of an older call does not close an open breaker.
+
+        Nor does it end a row of failures, if the call ``left`` before those did: pictures that take long come in well
+        after new calls have begun to fail.
+        """
         if probe:
             self._probing = False
         if not probe and self._until is not None:
@@ -118,6 +143,8 @@ class CircuitBreaker:
             self._closed_at = now if self.policy.slow_start else None
         else:
             self._count(now)
+            if left is not None and self._failures and left < self._fell:
+                return
         self._failures = self._openings = self._rests = 0
         self._until = None
 
@@ -126,18 +153,28 @@ class CircuitBreaker:
         if probe:
             self._probing = False
 
-    def failed(self, effect: Effect, now: float, *, probe: bool, retry_after: float | None = None) -> None:
-        """The call ended in an error with this effect."""
+    def failed(
+        self,
+        effect: Effect,
+        now: float,
+        *,
+        probe: bool,
+        retry_after: float | None = None,
+        left: float | None = None,
+    ) -> None:
+        """The call that ``left`` at that moment ended in an error with this effect."""
         if probe:
             self._probing = False
         if effect is Effect.COOLDOWN:
             self.rest(now, retry_after)
         elif effect is Effect.OUT:
-            self._open(now, self.policy.max_cooldown)
+            self._open(now, self.policy.max_cooldown, early=self.policy.max_cooldown)
         elif effect is Effect.FAILURE and (probe or self._until is None):
+            if not self._failures:
+                self._fell = now if left is None else left
             self._failures += 1
             if probe or self._is_ill(now):
-                self._open(now, self.policy.cooldown * 2**self._openings)
+                self._open(now, self.policy.cooldown * 2**self._openings, early=self._soon())
             if retry_after:
                 self.rest(now, retry_after)
 
@@ -164,10 +201,18 @@ class CircuitBreaker:
         least = self.policy.failures
         return self._failures >= least or (failures >= least and 2 * failures >= calls)
 
-    def _open(self, now: float, cooldown: float) -> None:
+    def _soon(self) -> float:
+        return min(_EARLY * _LATER**self._openings, _LATEST, self.policy.cooldown)
+
+    def _open(self, now: float, cooldown: float, *, early: float) -> None:
         self._openings = min(self._openings + 1, 16)
         self._failures = 0
         self._closed_at = None
+        cooldown = min(cooldown, self.policy.max_cooldown)
         if self._rng is not None:
-            cooldown *= self._rng.uniform(1.0 - _JITTER, 1.0 + _JITTER)
-        self._until = now + min(cooldown, self.policy.max_cooldown)
+            # Cut off afterwards, half of those at the longest cooldown would probe in the same moment.
+            least, most = cooldown * (1.0 - _JITTER), min(cooldown * (1.0 + _JITTER), self.policy.max_cooldown)
+            jittered = self._rng.uniform(least, most)
+            cooldown, early = jittered, early * (jittered / cooldown if cooldown else 1.0)
+        self._until = now + cooldown
+        self._early = now + early

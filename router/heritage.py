@@ -40,6 +40,7 @@ class Heritage:
         self._former = former
         self._judge_anew = judge_anew
         self._renewals: list[tuple[Deployment, Deployment]] = []
+        self._taken: list[Deployment] = []
         self._apply_later = former is not None
         self._superseded = False
 
@@ -51,6 +52,11 @@ class Heritage:
     def deployment(self, fresh: Deployment) -> Deployment:
         """The deployment that stands for this place already, else ``fresh`` itself."""
         kept = self._known.get(place_of(fresh.target))
+        taken = fresh if kept is None else kept
+        if self._apply_later:
+            self._taken.append(taken)
+        else:
+            taken.limits.quota.sharers.add(fresh.name)
         if kept is None:
             return fresh
         if self._apply_later:
@@ -71,7 +77,12 @@ class Heritage:
         renewed = tuple(kept for kept, _ in self._renewals)
         for kept, fresh in self._renewals:
             self._renew(kept, fresh)
+        for deployment in (*self._known.values(), *self._taken):
+            deployment.limits.quota.sharers.clear()  # of names that are no more
+        for deployment in self._taken:
+            deployment.limits.quota.sharers.add(deployment.name)
         self._renewals.clear()
+        self._taken.clear()
         self._apply_later = False
         if self._former is not None:
             self._former._superseded = True

@@ -62,6 +62,12 @@ class Latencies:
         self._ratios: dict[str, _Ratio] = {}
         self._typical: dict[Kind, _Typical] = {}
 
+    def __deepcopy__(self, memo: object) -> Latencies:
+        twin = Latencies()
+        twin._ratios = {name: _Ratio(known.value, known.at) for name, known in self._ratios.items()}
+        twin._typical = {kind: _Typical(known.seconds, known.calls) for kind, known in self._typical.items()}
+        return twin
+
     def learn(self, name: str, kind: Kind, now: float, seconds: float, *, failed: bool = False) -> None:
         """Deployment ``name`` took ``seconds`` for a call of this kind, or failed after them."""
         typical = self._typical.get(kind)

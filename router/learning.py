@@ -9,10 +9,10 @@ Bedrock's quotas are per account, region and model, and its answers do not tell 
   share one quota (Chiu and Jain, 1989); 0.7, and the lower of that and what was measured, is how botocore's adaptive
   retry mode does it (``retries/throttling.py``), after CUBIC (RFC 9438).
 - **Up by proof.** When the window is full and somebody waits, one call in a while goes beyond it. Throttled, it costs one
-  attempt, and the next comes later: after 5, 20, 80, 320, then 600 seconds, and never more often than one in a hundred
-  calls. Come through, the limit is what the last minute held, and the next follows soon, then sooner: a limit that is far
-  too low doubles and doubles again, as CUBIC returns to its last maximum. So a token bucket, whose burst is not
-  its rate, is found, too.
+  attempt, and the next comes later: after 20, 80, 320, then 600 seconds. The third of these asks for a hundred calls that
+  came through since; where there were fewer it is 600 seconds, too, so that a small limit is tried as well. Come through,
+  the limit is what the last minute held, and the next follows soon, then sooner: a limit that is far too low doubles and
+  doubles again, as CUBIC returns to its last maximum. So a token bucket, whose burst is not its rate, is found, too.
 
 A full window does not empty at once when it opens again: calls are spaced a little, and the first that is throttled
 stops the others.
@@ -30,12 +30,12 @@ _MINUTE = 60.0
 _SLACK = 0.25
 """Seconds by which two calls may come nearer to each other, or further apart, on their way."""
 _BETA = 0.7
-_LADDER = (5.0, 20.0, 80.0, 320.0, 600.0)
+_LADDER = (20.0, 80.0, 320.0, 600.0)
 """Seconds until the limit is tried again, by how often that has failed."""
 _WORTH = 100
-"""Calls that must have come through before a limit that has held on the upper rungs is tried again."""
+"""Calls that must have come through before a limit that has held is tried again sooner than the ladder's longest time."""
 _PATIENT = 2
-"""The first of those rungs."""
+"""The rung from which on that is asked for."""
 _GROWTH = 2.0
 _FASTEST = 0.25
 _TELLING = 10.0
@@ -96,7 +96,7 @@ class Quota:
         if now < self._hold:
             return 0
         if room <= 0:
-            return int(now >= self._next_try and self._may_try(room))
+            return int(now >= self._next_try and self._may_try(room, now))
         if now - self._full < 2 * WINDOW:
             return int(now >= self._last + self._space())
         return room
@@ -108,7 +108,7 @@ class Quota:
         wait = self._window.free_in(self.limit, now)
         if wait:
             full = self._window.free_in(self.limit + 1, now)  # until it is full, and no more than that
-            if self._may_try(0) and (full < wait or self._growing):
+            if self._may_try(0, now) and (full < wait or self._growing):
                 wait = min(wait, max(self._next_try - now, 0.0 if self._growing else full))
         elif now - self._full < 2 * WINDOW:
             wait = max(self._last + self._space() - now, 0.0)
@@ -157,8 +157,8 @@ class Quota:
             self.limit = proven
             self._grown = now
             self._next_try = min(self._next_try, now + self._gap)
-        elif beyond:
-            self._next_try = min(self._next_try, now + _LADDER[0])
+        elif beyond:  # an old call left the window at that moment: once more, and soon
+            self._next_try, self._fresh = min(self._next_try, now + _LADDER[0]), max(self._fresh, _WORTH)
 
     def throttled(self, at: float, now: float, *, beyond: bool = False) -> None:
         """The call that left at ``at`` was refused for there being too many."""
@@ -212,11 +212,12 @@ class Quota:
         rate = ceil(self._window.count(self._first, at) * _MINUTE / seconds)
         return max(rate, int(most * _BETA))
 
-    def _may_try(self, room: int) -> bool:
+    def _may_try(self, room: int, now: float) -> bool:
         """Is one call beyond the limit worth it? Not while the window is fuller than the limit, which has just fallen."""
         if self._growing:
             return True
-        return room == 0 and (self._rung < _PATIENT or self._fresh >= _WORTH)
+        overdue = now >= self._next_try + _LADDER[-1] - _LADDER[self._rung]
+        return room == 0 and (overdue or self._rung < _PATIENT or self._fresh >= _WORTH)
 
     def _space(self) -> float:
         return min(_FASTEST, WINDOW / (_SPACES * (self.limit or 1)))

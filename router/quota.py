@@ -18,7 +18,7 @@ class Limits:
     it may have waited for a thread. The caller holds the lock.
     """
 
-    __slots__ = ("_sent", "concurrency", "quota", "rpm")
+    __slots__ = ("_sent", "concurrency", "quota", "rpm", "shut")
 
     def __init__(self, rpm: int | None = None, concurrency: int | None = None, quota: Quota | None = None) -> None:
         self.rpm = rpm
@@ -26,15 +26,19 @@ class Limits:
         self.quota = quota or Quota()
         """Shared by the deployments of one model, region and account."""
         self._sent = Window()
+        self.shut = 0.0
+        """Until then ``rpm`` lets nothing through, unless a call is given back: looked up so that a look costs nothing."""
 
     def free(self, now: float, in_flight: int) -> int:
         """Calls that may start now."""
-        free = self.quota.free(now)
-        if free and self.concurrency is not None:
-            free = min(free, self.concurrency - in_flight)
+        if now < self.shut:
+            return 0
+        free = _MANY if self.concurrency is None else self.concurrency - in_flight
         if free > 0 and self.rpm is not None:
             free = min(free, self.rpm - self._sent.used(now))
-        return max(free, 0)
+            if free <= 0:
+                self.shut = now + self._sent.free_in(self.rpm, now)
+        return min(free, self.quota.free(now)) if free > 0 else 0
 
     def free_in(self, now: float, in_flight: int) -> float | None:
         """Seconds until one more call fits the limits: 0 now, None when only the end of a running call will tell."""
@@ -63,12 +67,14 @@ class Limits:
         """The call that took its place at ``taken`` leaves only now."""
         if self.rpm is not None:
             self._sent.move(taken, now)
+            self.shut = 0.0
         self.quota.move(taken, now)
 
     def give_back(self, taken: float) -> None:
         """The call that took its place at ``taken`` was never sent."""
         if self.rpm is not None:
             self._sent.remove(taken)
+            self.shut = 0.0
         self.quota.give_back(taken)
 
     def change(self, rpm: int | None, concurrency: int | None) -> None:
@@ -77,3 +83,4 @@ class Limits:
             self._sent = self.quota.sent()  # kept for all who share the quota, so at worst we are too careful
         self.rpm = rpm
         self.concurrency = concurrency
+        self.shut = 0.0

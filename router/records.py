@@ -19,7 +19,9 @@ class Attempt:
 
     ``outcome`` is ``ok`` or the error's code; ``started`` and ``duration`` are seconds, ``started`` counted from the
     beginning of the request. ``part`` is the picture's place when one request became several calls. ``cost`` is what was
-    delivered and priced; a failed call that ``may_be_billed`` has no cost because AWS does not say.
+    delivered and priced; a failed call that ``may_be_billed`` has no cost because AWS does not say. ``waited`` are the
+    seconds just before it in which the request stood in line or waited to try again: with them ``duration`` tells a slow
+    deployment from a long queue.
     """
 
     ordinal: int
@@ -42,10 +44,12 @@ class Attempt:
     cost: Cost | None = None
     stage: int = 1
     """2 for the removal of a background that another model had made opaque; ``part`` is then the picture's place."""
+    waited: float = 0.0
 
     def __str__(self) -> str:
         mark = " (may have been billed)" if self.error is not None and self.may_be_billed else ""
-        return f"{self.deployment}: {self.outcome} after {self.duration:.2f} s{mark}"
+        line = f", {self.waited:.2f} s in line before" if self.waited >= 0.005 else ""
+        return f"{self.deployment}: {self.outcome} after {self.duration:.2f} s{line}{mark}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +115,17 @@ class Exclusions(Sequence[Skipped]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where the last pick of a request was made: the alias of the chain, its strategy, and among how many."""
+    """Where the last pick of a request was made: the alias of the chain, its strategy, among how many, and who it was.
+
+    ``score`` is the figure that the strategy compared at that moment (as in `Considered`), None where there is none and in
+    panic. What the pick cost is in its `Attempt`; who was left out and why is in ``Result.skipped``.
+    """
 
     alias: str
     strategy: str
     candidates: int
+    deployment: str
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Self
 
 from ..providers.base import Retaining
@@ -180,6 +181,8 @@ def read(source: Source, current: Config) -> Config:
     if isinstance(source, Mapping):
         return Config.from_mapping(source)
     origin = current.origin
+    if not isinstance(source, (str, os.PathLike, NoneType)):
+        raise ConfigError(f"reload takes a path, a Config or its sections (got {type(source).__name__})")
     if source is not None:
         path = os.fspath(source)
         return Config.from_origin(replace(origin, path=os.path.abspath(path)) if origin else Origin.of(path))

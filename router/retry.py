@@ -8,12 +8,12 @@ from random import Random
 
 from ..providers.errors import AttemptTimeout, LascauxError
 
-__all__ = ["RetryBudget", "RetryPolicy", "backoff", "says_nothing"]
+__all__ = ["Allowance", "RetryBudget", "RetryPolicy", "backoff", "says_nothing"]
 
 _HURRY = 10.0
 """Seconds. A shorter limit that a caller has set for one request says more about the caller than about a deployment."""
-_ROUNDING = 1e-6
-"""A moment minus a moment is not quite the duration that lies between them."""
+_NEARLY = 0.8
+"""The part of the alias's own limit that a call must have had: some of it passes before the call leaves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,13 @@ def backoff(policy: RetryPolicy, tries: int, rng: Random) -> float:
 
 
 def says_nothing(error: LascauxError, timeout: float, policy: RetryPolicy) -> bool:
-    """Is this the limit of a caller in a hurry, or a wait of our own, rather than a fault of the deployment?"""
+    """Is this the limit of a caller in a hurry, or a wait of our own, rather than a fault of the deployment?
+
+    The alias's own limits are no hurry, however short they are: who never answers within them is of no use to it.
+    """
     if not isinstance(error, AttemptTimeout):
         return False
-    return not error.may_be_billed or timeout < min(policy.attempt_timeout, _HURRY) - _ROUNDING
+    return not error.may_be_billed or timeout < _NEARLY * min(policy.attempt_timeout, policy.deadline, _HURRY)
 
 
 class RetryBudget:
@@ -82,11 +85,48 @@ class RetryBudget:
 
     def available(self, now: float) -> bool:
         """May one extra call be made?"""
-        if self._ratio > 0 and self._tokens < self._reserve:
-            self._tokens = min(self._tokens + (now - self._at) * self._refill, self._reserve)
+        self._tokens = self.left(now)
         self._at = now
         return self._tokens >= 1.0
+
+    def left(self, now: float) -> float:
+        """Extra calls that could be made now. Only looks."""
+        if self._ratio > 0 and self._tokens < self._reserve:
+            return min(self._tokens + (now - self._at) * self._refill, self._reserve)
+        return self._tokens
 
     def spend(self) -> None:
         """An extra call is made."""
         self._tokens -= 1.0
+
+
+class Allowance:
+    """What one part of a request may still take out of the budgets for extra calls. Used under the router's lock.
+
+    ``paid``: its first call was paid for when the request was cut into parts.
+    """
+
+    __slots__ = ("_billed", "_budget", "_paid")
+
+    def __init__(self, budget: RetryBudget, billed: RetryBudget, *, paid: bool = False) -> None:
+        self._budget = budget
+        self._billed = billed
+        self._paid = paid
+
+    def refusal(self, last: LascauxError | None, now: float) -> str:
+        """Why no call may follow the one that ended with ``last``; empty if one may."""
+        if last is None or self._paid:
+            return ""
+        if not self._budget.available(now):
+            return "the retry budget is used up"
+        if last.may_be_billed and not self._billed.available(now):
+            return "the retry budget for calls that may have been billed is used up"
+        return ""
+
+    def spend(self, last: LascauxError | None) -> None:
+        """A call follows the one that ended with ``last``."""
+        if last is not None and not self._paid:
+            self._budget.spend()
+            if last.may_be_billed:
+                self._billed.spend()
+        self._paid = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from .context import Context, Trail
 from .deployment import Deployment
 from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
+from .endings import unsent
 from .heritage import Heritage
 from .plan import Alias
 from .prices import cost_of
@@ -27,7 +29,7 @@ from .records import Result
 from .stages import staged_flow
 from .telemetry import RequestSpan, Telemetry
 
-__all__ = ["Aliases", "Options", "Run", "Runtime", "read"]
+__all__ = ["Aliases", "Options", "Run", "Runtime", "addressed", "read"]
 
 T = TypeVar("T")
 
@@ -82,6 +84,13 @@ class Runtime:
         for alias in self.aliases.all():
             yield from (use.deployment for use in alias.uses)
 
+    def learned(self) -> Iterator[tuple[str, str, str, int]]:
+        """(deployment, model, region, calls a minute) of everybody whose quota has been learned."""
+        for deployment in {one.name: one for one in self.made()}.values():
+            rpm, target = deployment.learned_rpm, deployment.target
+            if rpm is not None:
+                yield deployment.name, target.model, target.region, rpm
+
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""
         return cost_of(self.book, self.context.today(), target, call, result)
@@ -97,18 +106,9 @@ class Run:
         self.runtime = runtime
         self.started = runtime.context.clock() if started is None else started
         route, options, self.request = read(runtime, alias, prompt, params)
-        self.sending = 0
-        """Upstream calls under way, kept by the driver."""
-        self.trail = Trail(
-            alias=route,
-            started=self.started,
-            deadline=self.started + (options.deadline or route.retry.deadline),
-            attempt_timeout=options.attempt_timeout or route.retry.attempt_timeout,
-            max_wait=route.retry.max_wait if options.max_wait is None else options.max_wait,
-            tenant=options.tenant,
-            caching=options.cache,
-            routing_key=options.routing_key,
-        )
+        self.calls: set[Future[Any]] = set()
+        """Upstream calls under way or waiting for a thread, kept by a driver that has threads for them."""
+        self.trail = options.trail(route, self.started)
         self.span: RequestSpan = runtime.telemetry.request(
             route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
         )
@@ -145,6 +145,8 @@ class Run:
         ) as span:
             try:
                 left = send.until - self.runtime.context.clock()
+                if self.trail.stopped.is_set():
+                    raise unsent()
                 if left <= 0:
                     raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
                 self._depart(send)
@@ -208,15 +210,22 @@ class Run:
 
 def read(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> tuple[Alias, Options, ImageRequest]:
     """What a caller asks for, and of whom. Raises InvalidRequest, UnknownAlias."""
-    if not isinstance(alias, str):
-        raise InvalidRequest(f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name")
-    route = runtime.aliases.find(alias)
-    options = Options.take(params)
+    route, options = addressed(runtime, alias, params)
     return (
         route,
         options,
         build_request(prompt, runtime.sources, offered(route), strict=options.strict or route.strict, **params),
     )
+
+
+def addressed(runtime: Runtime, alias: str, params: dict[str, Any]) -> tuple[Alias, Options]:
+    """Who is asked, and what is said about the way, which is taken out of ``params``. No picture is read.
+
+    Raises InvalidRequest, UnknownAlias.
+    """
+    if not isinstance(alias, str):
+        raise InvalidRequest(f"alias must be a name (got {type(alias).__name__})", parameter="model", allowed="a name")
+    return runtime.aliases.find(alias), Options.take(params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +251,19 @@ class Options:
             _name(params, "tenant") or "",
             _option(params, "cache", bool, True, "true or false"),
             _name(params, "routing_key"),
+        )
+
+    def trail(self, route: Alias, started: float) -> Trail:
+        """The empty memory of a request that came in at ``started``."""
+        return Trail(
+            alias=route,
+            started=started,
+            deadline=started + (self.deadline or route.retry.deadline),
+            attempt_timeout=self.attempt_timeout or route.retry.attempt_timeout,
+            max_wait=route.retry.max_wait if self.max_wait is None else self.max_wait,
+            tenant=self.tenant,
+            caching=self.cache,
+            routing_key=self.routing_key,
         )
 
 

@@ -21,7 +21,7 @@ from .context import Context, Trail
 from .effects import Flow, Gather, Piece, Served
 from .plan import Alias, Planner, Step, nobody_can
 
-__all__ = ["Stages", "removal", "staged_flow", "stages"]
+__all__ = ["Stages", "advised", "removal", "removal_trail", "staged_flow", "stages", "stays_opaque"]
 
 _STATES = ("miss", "bypass", "coalesced", "hit")
 """What the cache did, from dear to cheap; of several the dearest counts."""
@@ -63,7 +63,7 @@ def stages(planner: Planner, alias: Alias, request: ImageRequest, *, today: date
         for link in chain
     ]
     calls = [call for step in steps for offer in step.offers.values() for call in offer.calls]
-    if any(not _opaque(call) for call in calls):
+    if any(not _is_opaque(call) for call in calls):
         return None
     refusal = nobody_can(remover.name, _probe(planner, remover, request, calls, today))
     if refusal is None:
@@ -101,12 +101,12 @@ def staged_flow(context: Context, request: ImageRequest, trail: Trail) -> Flow:
         try:
             return (yield from request_flow(context, request, trail))
         except InvalidRequest as error:
-            raise _with_advice(error, request, trail.alias) from error.__cause__
+            raise advised(error, request, trail.alias) from error.__cause__
     served = yield from request_flow(context, planned.first, trail)
     if planned.refusal is not None:
-        return _warned(served, _stays(planned.refusal.message))
+        return _warned(served, stays_opaque(planned.refusal.message))
     jobs = [
-        _Job(context, request, _second(trail, planned.remover, piece), image)
+        _Job(context, request, removal_trail(trail, planned.remover, reproducible=piece.cache != "bypass"), image)
         for piece in served
         for image in (piece.entry.result.images if piece.entry else ())
     ]
@@ -132,26 +132,26 @@ class _Job:
         except ValueError as error:
             raise InvalidRequest(f"image: the picture can not be read ({error})", parameter="image") from None
         picture = Picture(b64=self.image.b64, format=header.format, width=header.width, height=header.height)
-        return (yield from request_flow(self.context, removal(self.request, picture), self.trail))
+        return (yield from request_flow(self.context, removal(self.request, picture), self.trail, counts=False))
 
 
-def _second(trail: Trail, remover: Alias, piece: Piece) -> Trail:
+def removal_trail(trail: Trail, remover: Alias, *, reproducible: bool) -> Trail:
     """The memory of a removal: its own alias and attempts, the caller's limits.
 
-    What nobody can ask for again (a picture whose seed the model drew) would only fill the cache.
+    A picture that nobody can ask for again (the model drew its seed) would only fill the cache.
     """
     own = trail.attempt_timeout == trail.alias.retry.attempt_timeout  # the caller has set none
     return replace(
         trail,
         alias=remover,
         attempt_timeout=remover.retry.attempt_timeout if own else trail.attempt_timeout,
-        caching=trail.caching and piece.cache != "bypass",
+        caching=trail.caching and reproducible,
         attempts=[],
         excluded=[],
     )
 
 
-def _opaque(call: Call) -> bool:
+def _is_opaque(call: Call) -> bool:
     """Has the family said that a transparent background can not be had from this model?"""
     return any(warning.parameter == "background" and warning.code == "ignored" for warning in call.warnings)
 
@@ -166,19 +166,19 @@ def _probe(
     return tuple(planner.step(link, probe, today=today, caching=False) for link in planner.chain(remover))
 
 
-def _with_advice(error: InvalidRequest, request: ImageRequest, alias: Alias) -> InvalidRequest:
+def advised(error: InvalidRequest, request: ImageRequest, alias: Alias) -> InvalidRequest:
     """The same refusal, with what would allow it."""
     if error.parameter != "background" or request.background != "transparent" or alias.background_remover:
         return error
-    advised = InvalidRequest(
+    better = InvalidRequest(
         f"{error.message}; to allow it, give {alias.name!r} a background_remover in the configuration",
         parameter=error.parameter,
         allowed=error.allowed,
         nearest=error.nearest,
         code=error.code,
     )
-    advised.attempts = error.attempts
-    return advised
+    better.attempts = error.attempts
+    return better
 
 
 def _joined(served: Served, outcomes: Sequence[Served | LascauxError], request: ImageRequest, remover: Alias) -> Served:
@@ -246,13 +246,14 @@ def _kept(opaque: Piece, error: LascauxError, request: ImageRequest, number: int
     if request.output_format is not None:
         quality = request.output_compression if request.output_format != "png" else None
         delivery = Delivery(format=request.output_format, quality=quality)
-    said = _stays(f"of picture {number}: {error.message}")
+    said = stays_opaque(f"of picture {number}: {error.message}")
     entry = replace(entry, call=replace(entry.call, delivery=delivery, warnings=(*entry.call.warnings, said)))
     cache = "bypass" if opaque.cache == "bypass" else "miss"  # somebody was called, in vain
     return replace(opaque, cache=cache, entry=entry)
 
 
-def _stays(why: str) -> Warning:
+def stays_opaque(why: str) -> Warning:
+    """What is said when a background stays."""
     message = f"the background could not be removed, the picture is delivered opaque: {why}"
     return Warning(code="ignored", parameter="background", message=message)
 

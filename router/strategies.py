@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from random import Random
@@ -101,6 +103,11 @@ class _Turns:
             for place, use in enumerate(tier.uses)
         ]
         heapify(self._queue)
+
+    def __deepcopy__(self, memo: object) -> _Turns:
+        twin = copy(self)
+        twin._queue = self._queue.copy()
+        return twin
 
     def next(self, field: Field, rng: Random) -> Use | None:
         uses = field.tier.uses
@@ -226,11 +233,11 @@ class LowestCost:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._bands: WeakKeyDictionary[Tier, dict[object, tuple[Tier, ...]]] = WeakKeyDictionary()
+        self._prices: WeakKeyDictionary[Tier, dict[object, _Prices]] = WeakKeyDictionary()
 
     def pick(self, field: Field) -> Use | None:
         """One of the cheapest that may be asked now."""
-        for band in self._cheapest_first(field):
+        for band in self._by_price(field).bands:
             part = field.part(band)
             use = _less_loaded(part, self._rng)
             field.stale = field.stale or part.stale
@@ -240,18 +247,18 @@ class LowestCost:
 
     def score(self, field: Field, use: Use) -> float | None:
         """US dollars; None if nobody knows."""
-        cost = field.order.cost(use)
-        return None if cost is None or cost.usd is None else float(cost.usd)
+        usd = self._by_price(field).usd.get(_place(use))
+        return None if usd is None else float(usd)
 
-    def _cheapest_first(self, field: Field) -> tuple[Tier, ...]:
+    def _by_price(self, field: Field) -> _Prices:
         """The tier by price. Worked out once for all requests that prices can not tell apart."""
         shape = tuple((model, *map(_priced_by, offer.calls)) for model, offer in field.order.offers.items())
-        known = self._bands.setdefault(field.tier, {})
+        known = self._prices.setdefault(field.tier, {})
         found = known.get(shape)
         if found is None:
             if len(known) >= _SHAPES:
                 known.clear()
-            found = known[shape] = _by_price(field)
+            found = known[shape] = _Prices.of(field)
         return found
 
 
@@ -260,18 +267,36 @@ def _priced_by(call: Call) -> tuple[object, ...]:
     return call.task, call.images, call.width, call.height, call.quality, call.steps
 
 
-def _by_price(field: Field) -> tuple[Tier, ...]:
-    costs: dict[tuple[str, str, bool], Decimal | None] = {}
-    bands: dict[Decimal | None, list[Use]] = {}
-    for use in field.tier.uses:
-        target = use.deployment.target
-        place = target.model, target.region, by_the_hour(target)
-        if place not in costs:
-            cost = field.order.cost(use)
-            costs[place] = cost.usd if cost else None
-        bands.setdefault(costs[place], []).append(use)
-    order = sorted(bands, key=lambda usd: (usd is None, usd or Decimal(0)))
-    return tuple(Tier(bands[usd], retired=field.tier.retired) for usd in order)
+_Place = tuple[str, str, bool]
+
+
+def _place(use: Use) -> _Place:
+    target = use.deployment.target
+    return target.model, target.region, by_the_hour(target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    """A tier cut up by price, the cheapest first, and the price at each place."""
+
+    bands: tuple[Tier, ...]
+    usd: Mapping[_Place, Decimal | None]
+
+    @classmethod
+    def of(cls, field: Field) -> _Prices:
+        usd: dict[_Place, Decimal | None] = {}
+        bands: dict[Decimal | None, list[Use]] = {}
+        for use in field.tier.uses:
+            place = _place(use)
+            if place not in usd:
+                cost = field.order.cost(use)
+                usd[place] = cost.usd if cost else None
+            bands.setdefault(usd[place], []).append(use)
+        order = sorted(bands, key=lambda price: (price is None, price or Decimal(0)))
+        return cls(tuple(Tier(bands[price], retired=field.tier.retired) for price in order), usd)
+
+    def __deepcopy__(self, memo: object) -> _Prices:
+        return self
 
 
 class Sticky:

@@ -1,4 +1,4 @@
-"""Spans and metrics: one span per request, one per attempt. The only file that knows the OpenTelemetry API.
+"""Spans and metrics: one span per request, one per attempt. Only this file and `instruments` know the OpenTelemetry API.
 
 No value of OpenTelemetry's classes is needed to call this: text and numbers in, nothing out.
 """
@@ -15,11 +15,12 @@ from typing import Any, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.metrics import MeterProvider, get_meter
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer, set_span_in_context
 
 from . import telemetry_names as names
 from .errors import ProviderError
+from .instruments import Instruments, Learned
 
 __all__ = ["AttemptSpan", "RequestSpan", "Telemetry"]
 
@@ -60,7 +61,7 @@ class Telemetry:
         self.capture_prompts = capture_prompts
         self.clock = clock
         self.tracer = get_tracer(names.SCOPE, version, tracer_provider, names.SCHEMA_URL)
-        self.metrics = _Metrics(version, meter_provider)
+        self.metrics = Instruments(version, meter_provider)
 
     def request(self, alias: str, task: str, n: int, *, prompt: str | None = None) -> RequestSpan:
         """Start the span of one request, a child of the caller's current span. `RequestSpan.finish` ends it."""
@@ -70,36 +71,17 @@ class Telemetry:
         """Count that a deployment's circuit breaker went into ``state``."""
         self.metrics.breaker.add(1, {names.DEPLOYMENT: deployment, names.BREAKER_STATE: str(state)})
 
+    def waited(self, alias: str, seconds: float) -> None:
+        """Note for how long one that stood in line did so."""
+        self.metrics.line_wait.record(seconds, {names.ALIAS: alias})
+
+    def watch(self, learned: Learned) -> None:
+        """Ask for the learned limits whenever metrics are collected. Never by itself: without a reader nobody asks."""
+        self.metrics.watch(learned)
+
     def reload(self, outcome: str) -> None:
         """Count that a configuration was to be taken. ``outcome`` is ``ok``, or ``failed`` when nothing has changed."""
         self.metrics.reloads.add(1, {names.OUTCOME: outcome})
-
-
-class _Metrics:
-    """The instruments."""
-
-    def __init__(self, version: str, provider: MeterProvider | None) -> None:
-        meter = get_meter(names.SCOPE, version, provider, names.SCHEMA_URL)
-        self.attempt_duration = meter.create_histogram(
-            names.ATTEMPT_DURATION,
-            "s",
-            "Duration of one upstream call",
-            explicit_bucket_boundaries_advisory=names.SECONDS,
-        )
-        self.request_duration = meter.create_histogram(
-            names.REQUEST_DURATION,
-            "s",
-            "Duration of a request with all its attempts and waits",
-            explicit_bucket_boundaries_advisory=names.LONG_SECONDS,
-        )
-        self.images = meter.create_counter(names.IMAGES, "{image}", "Pictures by outcome")
-        self.cost = meter.create_counter(names.COST, "{USD}", "Known cost of the pictures that were made")
-        self.saved = meter.create_counter(names.COST_SAVED, "{USD}", "What answers from the cache would have cost")
-        self.cache = meter.create_counter(names.CACHE, "{request}", "Answered requests by what the cache did")
-        self.attempts = meter.create_counter(names.ATTEMPTS, "{attempt}", "Upstream calls by outcome")
-        self.retries = meter.create_counter(names.RETRIES, "{attempt}", "Attempts made because another one had failed")
-        self.breaker = meter.create_counter(names.BREAKER, "{transition}", "Circuit breaker transitions by new state")
-        self.reloads = meter.create_counter(names.RELOADS, "{reload}", "Configurations read while running, by outcome")
 
 
 class RequestSpan:

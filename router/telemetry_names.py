@@ -59,6 +59,8 @@ ATTEMPTS = "lascaux.attempts"
 RETRIES = "lascaux.retries"
 BREAKER = "lascaux.breaker.transitions"
 RELOADS = "lascaux.reloads"
+LEARNED_RPM = "lascaux.deployment.learned_rpm"
+LINE_WAIT = "lascaux.line.wait"
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """The conventions' advised buckets."""

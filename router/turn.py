@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from heapq import nsmallest
 
 from .context import Context, Trail
 from .deployment import Deployment
 from .effects import Wait
 from .line import Ticket
 
-__all__ = ["Turn"]
+__all__ = ["Turn", "patience"]
 
 _SLACK = 1.25
 """Who stands in line stays until the wait that is foretold is so much longer than there is time: forecasts vary."""
 _LEAST = 0.001
-_QUEUES = 16
-"""Deployments, those that will be ready first, in whose queues a request stands at the most."""
+_AGAIN = 5.0
+"""Seconds. Who waits twice as long as was foretold, and so long at least, has a look by itself."""
 
 
 class Turn:
     """A part's place in line, its backoff and its patience. Used under the router's lock."""
 
-    __slots__ = ("_context", "_since", "_spent", "_ticket", "_trail", "again")
+    __slots__ = ("_context", "_since", "_spent", "_ticket", "_told", "_trail", "again")
 
     def __init__(self, context: Context, trail: Trail) -> None:
         self._context = context
         self._trail = trail
         self._ticket = Ticket(next(context.orders))
         self._since: float | None = None
-        self._spent = 0.0
+        self._spent = self._told = 0.0
         self.again: float | None = None
         """When those that have failed may be asked again; None while nobody waits for that."""
 
@@ -45,23 +44,23 @@ class Turn:
         """
         line, ticket = self._context.line, self._ticket
         ticket.rest()
-        if len(fresh) > _QUEUES:
-            fresh = tuple(nsmallest(_QUEUES, fresh, key=lambda place: place.ready_in(now)))
+        line.bury()
         seconds = self._foretold(fresh, failed, now)
         if seconds is None:
             return None
         if self._since is None:
             self._since = now
-        left = self._left(now, (*fresh, *failed))
+        left = patience(self._trail, (*fresh, *failed), now, self._spent + now - self._since)
         if left <= 0.0 or seconds > left * (_SLACK if ticket.places else 1.0):
             return seconds
         if not ticket.places:
             self._trail.tickets.add(ticket)
         line.join(ticket, fresh)
-        moments = [left]
+        moments = [left, max(2.0 * seconds, _AGAIN)]
         if self.again is not None:
             moments.append(self.again - now)
-        moments += [wait for place in line.leads(ticket) if (wait := place.free_in(now)) is not None]
+        for place in line.leads(ticket):
+            moments += [wait for wait in (place.free_in(now), place.early_in(now)) if wait is not None]
         return Wait(ticket, max(min(moments), _LEAST))
 
     def _foretold(self, fresh: Collection[Deployment], failed: Collection[Deployment], now: float) -> float | None:
@@ -71,15 +70,6 @@ class Turn:
             soonest = line.wait(failed, now, order)
             waits.append(None if soonest is None else max(soonest, self.again - now))
         return min((wait for wait in waits if wait is not None), default=None)
-
-    def _left(self, now: float, places: Collection[Deployment]) -> float:
-        """Seconds that it may still wait. The call itself needs its time, too: a call cut short may be billed."""
-        trail = self._trail
-        needed = min((place.lasting for place in places), default=0.0)
-        left = trail.deadline - now - min(needed, (trail.deadline - trail.started) / 2)
-        if trail.max_wait is not None:
-            left = min(left, trail.max_wait - self._spent - (now - (self._since or now)))
-        return left
 
     def over(self, now: float) -> None:
         """It has a place, or has given up."""
@@ -91,6 +81,23 @@ class Turn:
         self._trail.tickets.discard(self._ticket)
 
     @property
+    def spent(self) -> float:
+        """Seconds that it has waited so far, before all its calls together."""
+        return self._spent
+
+    def lap(self) -> float:
+        """Seconds that it has waited since this was last asked: before the call that is made now."""
+        waited, self._told = self._spent - self._told, self._spent
+        return waited
+
+    @property
     def order(self) -> int | None:
         """Its number in line; None while it does not stand there."""
         return self._ticket.order if self._ticket.places else None
+
+
+def patience(trail: Trail, places: Collection[Deployment], now: float, waited: float = 0.0) -> float:
+    """Seconds that a request may still wait. The call itself needs its time, too: a call cut short may be billed."""
+    needed = min((place.lasting for place in places), default=0.0)
+    left = trail.deadline - now - min(needed, (trail.deadline - trail.started) / 2)
+    return left if trail.max_wait is None else min(left, trail.max_wait - waited)

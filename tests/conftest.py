@@ -49,9 +49,9 @@ class WatchedDeployment(Deployment):
         self.begun: list[Begun] = []
         self.probes = 0
 
-    def begin(self, candidate: Candidate, now: float, *, panic: bool = False) -> Permit:
+    def begin(self, candidate: Candidate, now: float, *, panic: bool = False, early: bool = False) -> Permit:
         state = self.state(now)
-        permit = super().begin(candidate, now, panic=panic)
+        permit = super().begin(candidate, now, panic=panic, early=early)
         self.begun.append(Begun(self.name, now, state, permit.probe, panic))
         self.probes += permit.probe
         assert self.probes <= 1, "two probes at once"

@@ -25,7 +25,7 @@ from lascaux.providers.errors import (
 )
 from lascaux.router.errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from lascaux.router.health import HealthPolicy, State
-from lascaux.router.retry import RetryPolicy
+from lascaux.router.retry import RetryPolicy, says_nothing
 from lascaux.router.strategies import STRATEGIES
 
 FAILURES: list[Callable[[], LascauxError]] = [
@@ -365,7 +365,7 @@ def test_whatever_happens_the_rules_hold(world: Any, seed: int) -> None:
     for deployment in w.deployments.values():
         assert deployment.in_flight == 0
         for begun in deployment.begun:
-            assert begun.state is not State.OPEN or begun.panic
+            assert begun.state is not State.OPEN or begun.panic or begun.probe
             assert begun.state is not State.HALF_OPEN or begun.probe or begun.panic
         check_limits(w, deployment)
     assert len(w.flights) == 0
@@ -389,7 +389,7 @@ def test_a_healthy_deployment_behind_the_chain_saves_every_request(world: Any, s
         script=lambda target, now: (
             (0.5, None) if target.deployment == "rock" else (rng.uniform(0, 2), rng.choice(FAILURES)())
         ),
-        retry=RetryPolicy(deadline=60, attempt_timeout=10),
+        retry=RetryPolicy(deadline=60, attempt_timeout=10, billed_budget=1.0),  # a spent one may end a request
     )
     ill = [w.deployment(f"ill{i}", model=rng.choice(["model-a", "single-a"])) for i in range(rng.randint(1, 4))]
     w.alias("hero", ill, fallbacks=["draft"])
@@ -433,3 +433,107 @@ def test_every_error_carries_its_attempts(world: Any) -> None:
     assert isinstance(error, ContentFiltered)
     assert [attempt.outcome for attempt in error.attempts] == ["unavailable", "content_filtered"]
     assert isinstance(error.attempts[0].error, ProviderError)
+
+
+@pytest.mark.parametrize("deadline", [2, 8, 12])
+def test_a_short_deadline_of_the_alias_still_opens_breakers(world: Any, deadline: float) -> None:
+    """Who never answers within the time that the alias itself allows is taken out, however short that is."""
+    w = world(
+        script=lambda target, now: (1e6 if target.deployment == "hole" else 1.0, None),
+        retry=RetryPolicy(deadline=deadline),
+    )
+    w.alias("hero", [w.deployment("hole"), w.deployment("well")])
+    for i in range(200):
+        w.ask("hero", at=i * 1.0, prompt=str(i))
+    w.play()
+    assert w.breakers[0] == ("hole", "open")
+    assert sum(name == "hole" for _, name in w.sends) < 25
+
+
+def test_the_limit_of_one_caller_opens_no_breaker() -> None:
+    """It is shorter than the alias's own and than ten seconds. A wait of our own never counts either."""
+    late = AttemptTimeout("late")
+    assert says_nothing(late, 3.0, RetryPolicy())
+    assert says_nothing(late, 3.0, RetryPolicy(deadline=8.0))
+    assert not says_nothing(late, 7.9, RetryPolicy(deadline=8.0))
+    assert not says_nothing(late, 1.0, RetryPolicy(attempt_timeout=1.0))
+    assert says_nothing(AttemptTimeout("queue", may_be_billed=False), 300.0, RetryPolicy())
+    assert not says_nothing(Unavailable("down"), 0.1, RetryPolicy())
+
+
+def test_a_request_that_is_cut_into_parts_pays_once(world: Any) -> None:
+    """Ten pictures at a fallback after one call that may be billed: one token of either budget, not ten."""
+    w = world(
+        script=lambda target, now: (20.0, AttemptTimeout("late")) if target.deployment == "home" else (5.0, None),
+        retry=RetryPolicy(),
+    )
+    w.alias("hero", [w.deployment("home")], fallbacks=["away"])
+    w.alias("away", [w.deployment("away", model="single-b")])
+    for i in range(3):
+        w.ask("hero", n=10, prompt=str(i))
+    before = w.context.budget.left(w.now)
+    w.play()
+    assert [len(end.served) for end in w.ended] == [10, 10, 10]
+    assert not any(piece.error for end in w.ended for piece in end.served)
+    assert w.context.budget._tokens == pytest.approx(before - 3 + 3 * 0.2)
+
+
+def test_a_part_pays_for_its_own_second_call(world: Any) -> None:
+    """Only the first call of each part is paid for: what it repeats costs a token."""
+    failing = {0: True, 1: True}
+    calls = iter(range(100))
+    w = world(script=lambda target, now: (1.0, ConnectionBroken("gone") if failing.get(next(calls)) else None))
+    w.alias("hero", [w.deployment("a", model="single-a"), w.deployment("b", model="single-a")])
+    w.ask("hero", n=4)
+    w.play()
+    assert len(w.sends) == 6
+    assert w.context.billed._tokens < 10 - 1.5
+
+
+def early_world(world: Any, *, waiting: bool) -> Any:
+    """One region heals after 40 s, the other is at its limit: requests wait there, or do not."""
+    w = world(
+        script=lambda target, now: (
+            (1.0, Unavailable("down")) if target.deployment == "ill" and 1010 < now < 1045 else (2.0, None)
+        ),
+        health=HealthPolicy(cooldown=300.0, panic_threshold=0.0),
+        retry=RetryPolicy(deadline=120.0),
+        strategy="least_request",
+    )
+    w.alias("hero", [w.deployment("ill"), w.deployment("well", concurrency=1 if waiting else None)])
+    for i in range(200):
+        w.ask("hero", at=i * 0.5, prompt=str(i))
+    w.play()
+    return w
+
+
+def test_a_region_that_heals_is_used_again_while_requests_wait(world: Any) -> None:
+    """Within 20 s of its healing, although its cooldown is five minutes."""
+    w = early_world(world, waiting=True)
+    assert w.breakers[0] == ("ill", "open")
+    well_again = [at for at, name in w.sends if name == "ill" and at >= 1045]
+    assert well_again[0] <= 1065
+    assert w.deployments["ill"].state(w.now) is State.CLOSED
+
+
+def test_nobody_probes_early_while_others_take_the_requests(world: Any) -> None:
+    """The cooldown holds: no request is risked without need."""
+    w = early_world(world, waiting=False)
+    opened = next(at for at, name in reversed(w.sends) if name == "ill")
+    assert opened < 1045
+    assert not any(begun.probe for begun in w.deployments["ill"].begun)
+    assert all(end.error is None for end in w.ended)
+
+
+def test_refused_credentials_are_not_probed_early(world: Any) -> None:
+    """They need a human: one call, then none, however many wait elsewhere."""
+    w = world(
+        script=down("ill", error=lambda: CredentialsError("denied")),
+        health=HealthPolicy(panic_threshold=0.0),
+        retry=RetryPolicy(deadline=120.0),
+    )
+    w.alias("hero", [(w.deployment("ill"), 1, 0), (w.deployment("well", concurrency=1), 1, 1)])
+    for i in range(100):
+        w.ask("hero", at=i * 0.8, prompt=str(i))
+    w.play()
+    assert sum(name == "ill" for _, name in w.sends) == 1

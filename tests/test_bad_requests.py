@@ -8,6 +8,7 @@ import pytest
 from lascaux.providers.bedrock.families import family_for
 from lascaux.providers.catalog import Catalog
 from lascaux.providers.errors import InvalidRequest
+from lascaux.providers.param_names import EVERY
 from lascaux.providers.params import build_request
 
 KNOWN = (
@@ -20,6 +21,7 @@ TASKS = (
     "remove_background, search_replace, search_recolor, color_guided, virtual_try_on, control_sketch, "
     "control_structure, style_guide, style_transfer, upscale_fast, upscale_conservative, upscale_creative"
 )
+SEED = "seed must be a whole number from 0 to 4294967295 (every model takes 0 to 2147483646)"
 QUALITY = "quality must be one of standard, low, medium, premium, hd, high, xhigh, max, auto"
 SIZE = "size must be WIDTHxHEIGHT with sides from 16 to 8192 pixels, or auto"
 RATIO = "aspect_ratio must be WIDTH:HEIGHT such as 16:9, or auto"
@@ -113,18 +115,27 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
         "n and imageGenerationConfig.numberOfImages disagree: 2 and 3; give one of them",
     ),
     (dict(samples=0), "samples must be a whole number from 1 to 10, not 0 (nearest: 1)"),
-    (dict(seed=-1), "seed must be a whole number from 0 to 4294967295, not -1 (nearest: 0)"),
-    (dict(seed=True), "seed must be a whole number from 0 to 4294967295, not True"),
-    (dict(seed="random"), "seed must be a whole number from 0 to 4294967295, not 'random'"),
-    (dict(seed=1.5), "seed must be a whole number from 0 to 4294967295, not 1.5"),
-    (dict(seed=4294967296), "seed must be a whole number from 0 to 4294967295, not 4294967296 (nearest: 4294967295)"),
+    (
+        dict(seed=-1),
+        f"{SEED}, not -1 (nearest: 0)",
+    ),
+    (dict(seed=True), f"{SEED}, not True"),
+    (
+        dict(seed="random"),
+        f"{SEED}, not 'random'",
+    ),
+    (dict(seed=1.5), f"{SEED}, not 1.5"),
+    (
+        dict(seed=4294967296),
+        f"{SEED}, not 4294967296 (nearest: 2147483646)",
+    ),
     (
         dict(seed=10**30),
-        "seed must be a whole number from 0 to 4294967295, not 1000000000000000000000000000000 (nearest: 4294967295)",
+        f"{SEED}, not 1000000000000000000000000000000 (nearest: 2147483646)",
     ),
     (
         dict(seed=10**5000),
-        "seed must be a whole number from 0 to 4294967295, not a very long number (nearest: 4294967295)",
+        f"{SEED}, not a very long number (nearest: 2147483646)",
     ),
     (dict(seed=1, extra_body={"seed": 2}), "seed and extra_body.seed disagree: 1 and 2; give one of them"),
     (dict(seed=1, native={"seed": 2}), "seed and native.seed disagree: 1 and 2; give one of them"),
@@ -153,15 +164,24 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
         dict(negative_prompt="people", textToImageParams={"negativeText": "cars"}),
         "negative_prompt and textToImageParams.negativeText disagree; give one of them",
     ),
-    (dict(cfg_scale="strong"), "cfg_scale must be a number from 0 to 35, not 'strong'"),
-    (dict(cfg_scale=-0.5), "cfg_scale must be a number from 0 to 35, not -0.5 (nearest: 0)"),
-    (dict(cfg_scale=36), "cfg_scale must be a number from 0 to 35, not 36 (nearest: 35)"),
-    (dict(cfgScale=float("nan")), "cfgScale must be a number from 0 to 35, not nan"),
-    (dict(cfgScale=float("inf")), "cfgScale must be a number from 0 to 35, not inf (nearest: 35)"),
-    (dict(cfg_scale=True), "cfg_scale must be a number from 0 to 35, not True"),
-    (dict(steps=0), "steps must be a whole number from 1 to 150, not 0 (nearest: 1)"),
-    (dict(steps=151), "steps must be a whole number from 1 to 150, not 151 (nearest: 150)"),
-    (dict(steps="many"), "steps must be a whole number from 1 to 150, not 'many'"),
+    (dict(cfg_scale="strong"), "cfg_scale must be a number from 0 to 35 (every model takes 1.1 to 10), not 'strong'"),
+    (
+        dict(cfg_scale=-0.5),
+        "cfg_scale must be a number from 0 to 35 (every model takes 1.1 to 10), not -0.5 (nearest: 1.1)",
+    ),
+    (dict(cfg_scale=36), "cfg_scale must be a number from 0 to 35 (every model takes 1.1 to 10), not 36 (nearest: 10)"),
+    (dict(cfgScale=float("nan")), "cfgScale must be a number from 0 to 35 (every model takes 1.1 to 10), not nan"),
+    (
+        dict(cfgScale=float("inf")),
+        "cfgScale must be a number from 0 to 35 (every model takes 1.1 to 10), not inf (nearest: 10)",
+    ),
+    (dict(cfg_scale=True), "cfg_scale must be a number from 0 to 35 (every model takes 1.1 to 10), not True"),
+    (dict(steps=0), "steps must be a whole number from 1 to 150 (every model takes 10 to 150), not 0 (nearest: 10)"),
+    (
+        dict(steps=151),
+        "steps must be a whole number from 1 to 150 (every model takes 10 to 150), not 151 (nearest: 150)",
+    ),
+    (dict(steps="many"), "steps must be a whole number from 1 to 150 (every model takes 10 to 150), not 'many'"),
     (dict(sampler=7), "sampler must be a text of 1 to 100 characters, not 7"),
     (dict(clip_guidance_preset=""), "clip_guidance_preset is empty; give a text of 1 to 100 characters"),
     (dict(output_format="gif"), "output_format must be one of png, jpeg, webp, not 'gif'"),
@@ -254,7 +274,7 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
     (dict(textToImageParams={"text": "a walrus"}), "the prompt and textToImageParams.text disagree; give one of them"),
     (
         dict(imageGenerationConfig={"seed": "random"}),
-        "imageGenerationConfig.seed must be a whole number from 0 to 4294967295, not 'random'",
+        f"imageGenerationConfig.{SEED}, not 'random'",
     ),
     (
         dict(imageGenerationConfig={"numberOfImages": 20}),
@@ -278,7 +298,7 @@ BAD_PARAMETERS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         dict(native={"seed": -1}),
-        "native.seed must be a whole number from 0 to 4294967295, not -1 (nearest: 0)",
+        f"native.{SEED}, not -1 (nearest: 0)",
     ),
     (
         dict(textToImageParams={"text": "an otter"}, taskType="INPAINTING"),
@@ -664,3 +684,18 @@ def test_a_refused_value_is_never_quoted_at_length() -> None:
     for name in ("size", "n", "seed", "quality", "cfg_scale", "task", "output_format", "user", "guardrail_id", long):
         for value in (long, [long], {long: long}, {"k": [long]}, long.encode()):
             assert long[:200] not in str(refusal("an otter", {name: value}))
+
+
+def test_what_is_called_nearest_is_taken_by_every_model() -> None:
+    """A number that no model takes is refused before one is chosen; what is offered instead must not be refused again."""
+    wire = {"seed": ("seed",), "cfg_scale": ("cfg_scale", "cfgScale"), "steps": ("steps",)}
+    for name, names in wire.items():
+        facts = [
+            task.fields[one]
+            for model in Catalog.load().models()
+            for task in model.tasks.values()
+            for one in names
+            if one in task.fields
+        ]
+        low, high = max(fact.min or 0 for fact in facts), min(fact.max for fact in facts if fact.max is not None)
+        assert (low, high) == EVERY[name]

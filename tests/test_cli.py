@@ -546,6 +546,19 @@ def test_models_can_be_narrowed_to_a_task_and_a_region(run: Run) -> None:
     assert record["price_table"] == "2026-11-22"
 
 
+def test_models_lists_what_a_model_does_under_another_name(run: Run) -> None:
+    """Amazon's models erase by inpainting without words: they are found by that task, with its price."""
+    record = json.loads(run("models", "--task", "erase", "--all", "--json").stdout)
+    prices = {model["id"]: model["price"]["usd"] for model in record["models"] if "erase" in model["tasks"]}
+    assert {"amazon.nova-canvas-v1:0", "stability.stable-image-erase-object-v1:0"} <= prices.keys()
+    assert len(prices) == len(record["models"]) == 5
+    paint = json.loads(run("models", "--task", "inpaint", "--all", "--json").stdout)["models"]
+    assert {model["id"]: model["price"]["usd"] for model in paint}.items() >= {
+        (id, usd) for id, usd in prices.items() if id.startswith("amazon.")
+    }
+    assert "erase" in run("models", "--all").stdout
+
+
 @pytest.mark.parametrize(
     ("option", "value", "near"), [("--task", "inpant", "inpaint"), ("--region", "us-west-3", "us-west-2")]
 )

@@ -564,6 +564,17 @@ def test_a_raw_mask_in_black_and_white_means_what_litellm_sends(
     assert sent.convert("L").tobytes() == Image.open(io.BytesIO(mask)).convert("L").tobytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "params"), [("nova", {"taskType": "IMAGE_VARIATION"}), ("sd3", {"task": "image_to_image", "strength": 0.5})]
+)
+def test_a_raw_mask_without_use_is_one_warning(name: str, params: dict[str, Any], bedrock: Emulator) -> None:
+    """Not that it marks something, and that there is none, as well."""
+    response = image_edit(OTTER, PROMPT, mask=png(0, "L", 255), **params, **place(name))
+    (line,) = [line for line in warned(response) if "mask" in line]
+    assert line.startswith("mask: ")
+    assert line.endswith("has no use for it")
+
+
 def test_a_raw_mask_to_outpaint_changes_what_is_white(bedrock: Emulator) -> None:
     """Amazon's colours are the other way round in this task."""
     mask = png(0, "L", 255)

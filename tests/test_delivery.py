@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from lascaux.emulator import Emulator
 from lascaux.emulator.faults import Rule
 from lascaux.providers import conversion
 from lascaux.providers.conversion import deliver, pending
+from lascaux.providers.decoding import Room
 from lascaux.providers.fake import FakeProvider
 from lascaux.providers.types import Delivery, Image, ImageResult
 from lascaux.router.records import Result
@@ -246,6 +250,45 @@ def test_a_picture_too_large_to_convert_is_delivered_as_it_is() -> None:
     assert "10000x6000" in said.message
 
 
+def test_a_picture_that_is_larger_than_it_says_is_not_decoded() -> None:
+    """A PNG with two headers: the first is what is read of it, the second is what Pillow goes by."""
+    data = encoded("RGBA").bytes
+    head = data[12:16] + struct.pack(">II", 3000, 2000) + data[24:29]
+    second = data[8:12] + head + struct.pack(">I", zlib.crc32(head))
+    image = Image(base64.b64encode(data[:33] + second + data[33:]).decode())
+    same, (said,) = deliver(image, Delivery(format="jpeg"))
+    assert same is image
+    assert "it says 24x16 pixels, and holds 3000x2000" in said.message
+
+
+def test_pictures_are_converted_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of threads: pictures that are being converted have a bounded number of pixels together."""
+    room = Room(1000)
+    monkeypatch.setattr(conversion, "conversions", room)
+    inside, most, lock, real = [0], [0], threading.Lock(), conversion._converted
+    both = threading.Barrier(2)
+
+    def counted(image: Image, wanted: str, quality: int | None) -> tuple[bytes, bool]:
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        both.wait(timeout=10)  # two of 384 pixels fit, and are in at the same time
+        made = real(image, wanted, quality)
+        with lock:
+            inside[0] -= 1
+        both.wait(timeout=10)
+        return made
+
+    monkeypatch.setattr(conversion, "_converted", counted)
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda _: deliver(encoded(), Delivery(format="jpeg"))[0].format, range(6)))
+    assert done == ["jpeg"] * 6
+    assert most == [2]
+    with room.taken(5000):  # one that is too large by itself goes alone
+        assert room._left == 0
+    assert room._left == 1000
+
+
 def test_a_broken_picture_is_not_lost(faults: Emulator, router: Router) -> None:
     """It was paid for: it comes as it is, with a warning, and costs what it costs."""
     faults.faults.add(Rule(kind="corrupt"))
@@ -263,6 +306,16 @@ def test_one_call_serves_all_formats(emulator: Emulator, router: Router) -> None
         assert (again.cache, again.images[0].format) == ("hit", format)
     assert emulator.billed == billed
     assert router.generate("nova", "a cached otter", seed=11).images[0].bytes == first.images[0].bytes
+
+
+def test_a_format_that_is_made_anyway_is_no_other_picture(emulator: Emulator, router: Router) -> None:
+    """SD3.5 documents that it makes png unless told otherwise; what Core does when it is told nothing is undocumented."""
+    for name, state in (("sd35", "hit"), ("core", "miss")):
+        first = router.generate(name, "a usual otter", seed=12)
+        again = router.generate(name, "a usual otter", seed=12, output_format="png")
+        other = router.generate(name, "a usual otter", seed=12, output_format="jpeg")
+        assert [result.cache for result in (first, again, other)] == ["miss", state, "miss"]
+        assert [result.images[0].format for result in (again, other)] == ["png", "jpeg"]
 
 
 def test_several_pictures_are_all_converted(router: Router) -> None:
@@ -366,6 +419,9 @@ def test_another_format_is_a_warning(faults: Emulator, router: Router) -> None:
     assert codes(told) == [("unexpected_format", None), ("adapted", "output_format")]
     free = router.generate("core", "an odd otter", seed=31)
     assert (free.images[0].format, codes(free)) == ("webp", [])
+    larger = router.edit("upscale", image=Pillow.new("RGB", (640, 640), "teal"))
+    for usual in (router.generate("sd35", "an odd otter", seed=31), larger):
+        assert (usual.images[0].format, codes(usual)) == ("webp", [("unexpected_format", None)])
 
 
 def test_openai_s_answer_tells_the_format_of_the_file(emulator: Emulator) -> None:

@@ -56,12 +56,15 @@ def test_yaml_examples_load(page: str, code: str) -> None:
 
 
 def test_the_readmes_output_is_what_its_example_prints(place: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """The block below the first example."""
+    """The blocks below the examples: pictures, and what would be asked for them."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     code, shown = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", text, re.DOTALL)[0]
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == shown
     assert sorted(path.name for path in Path("out").iterdir()) == ["otter-30.png", "otter-31.png"]
+    code, shown = re.findall(r"```python\n((?:(?!```).)*)```\n\n```\n(.*?)```", text, re.DOTALL)[1]
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == shown
 
 
 def test_the_telemetry_page_names_everything() -> None:

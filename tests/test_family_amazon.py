@@ -216,11 +216,10 @@ def test_native_fields_that_contradict_parameters_are_named() -> None:
 
 
 @pytest.mark.parametrize("count", ["3", None, 2.5, True, -1, [2]])
-def test_a_native_count_that_is_none_is_sent_as_it_is(count: Any) -> None:
-    """The provider judges it; the call then speaks of one picture."""
-    (call,) = prepare(CANVAS, native={"imageGenerationConfig": {"numberOfImages": count}})
-    assert call.body["imageGenerationConfig"] == {"numberOfImages": count}
-    assert call.images == 1
+def test_a_native_count_that_is_none_is_refused(count: Any) -> None:
+    """By the name of the field, as it was written, with what is allowed."""
+    error = refusal(CANVAS, native={"imageGenerationConfig": {"numberOfImages": count}})
+    assert (error.parameter, error.allowed) == ("imageGenerationConfig.numberOfImages", "a whole number from 1 to 5")
 
 
 @pytest.mark.parametrize("model", [V2, CANVAS])

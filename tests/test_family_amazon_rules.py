@@ -288,8 +288,9 @@ def test_native_fields_join_those_of_the_task(model: str, task: Task) -> None:
     first = next(
         iter(name for name in ("image", "images", "sourceImage", "conditionImage", "colors") if name in params(call))
     )
-    call = one(model, task, native={key: {first: PICTURE}})
-    assert params(call)[first] == PICTURE
+    other = {"images": [PICTURE], "colors": ["#FFFFFF"]}.get(first, PICTURE)
+    call = one(model, task, native={key: {first: other}})
+    assert params(call)[first] == other
     assert warned(call) == [("adapted", "colors" if first == "colors" else "image")]
     if facts.sizes.kind == "from_input":
         assert (call.width, call.height) == (8, 8)

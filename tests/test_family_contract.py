@@ -179,11 +179,14 @@ def test_a_native_seed_is_a_seed(model: Model) -> None:
 
 
 @every_model
-def test_a_native_seed_that_is_none_is_left_to_the_model(model: Model) -> None:
-    """What is not a seed is sent as it is, and the call is not called reproducible."""
-    native = {"imageGenerationConfig": {"seed": "x"}} if model.family in AMAZON else {"seed": "x"}
-    for call in prepare(model, n=6, native=native):
-        assert (seed_in(call), call.seed, call.effective_seed, call.reproducible) == ("x", None, None, False)
+def test_a_native_seed_that_is_none_is_refused(model: Model) -> None:
+    """By the name of the field, as it was written, with the nearest seed where it is a number."""
+    assert model.seed is not None
+    for seed, nearest in (("x", None), (None, None), (1.5, None), (-1, "0"), (model.seed.max + 1, str(model.seed.max))):
+        amazon = model.family in AMAZON
+        error = refusal(model, n=6, native={"imageGenerationConfig": {"seed": seed}} if amazon else {"seed": seed})
+        assert (error.parameter, error.nearest) == ("imageGenerationConfig.seed" if amazon else "seed", nearest)
+        assert error.allowed == f"a whole number from 0 to {model.seed.max}"
 
 
 @every_model
@@ -246,7 +249,8 @@ def test_formats_are_sent_where_they_are_offered(model: Model) -> None:
         assert call.delivery == Delivery(format=made)
         told = made in model.output_formats and model.family == "stability"
         assert call.body.get("output_format") == (made if told else None)
-        assert call.format == (made if told else "png" if model.output_formats == ("png",) else None)
+        makes = model.output_formats == ("png",) or model.id.startswith("stability.sd3-5")
+        assert call.format == (made if told else "png" if makes else None)
     assert prepare(model)[0].delivery is None
     assert refusal(model, output_format="gif").allowed == "png, jpeg, webp"
     assert refusal(model, output_format="pgn").nearest == "png"

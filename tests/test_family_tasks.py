@@ -31,10 +31,10 @@ AMAZON = ("titan", "nova_canvas")
 
 
 def painted(mode: str, ground: Any, left: Any = None) -> Picture:
-    """A PNG of 640x640 in one colour, its left half in another."""
-    canvas = Pillow.new(mode, (640, 640), ground)
+    """A PNG of 1024x1024 in one colour, its left half in another."""
+    canvas = Pillow.new(mode, (1024, 1024), ground)
     if left is not None:
-        canvas.paste(left, (0, 0, 320, 640))
+        canvas.paste(left, (0, 0, 512, 1024))
     file = BytesIO()
     canvas.save(file, "PNG")
     text = pybase64.b64encode(file.getvalue()).decode()

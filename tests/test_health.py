@@ -49,15 +49,16 @@ def test_a_few_calls_are_no_evidence() -> None:
 
 def test_cooldowns_have_jitter_within_their_bounds() -> None:
     """A tenth more or less, never the same twice, never above max_cooldown."""
-    waits = []
+    waits, longest = [], []
     for seed in range(50):
         breaker = CircuitBreaker(POLICY, Random(seed))
         for _ in range(3):
             breaker.failed(Effect.FAILURE, 0.0, probe=False)
         waits.append(breaker.ready_in(0.0))
         breaker.failed(Effect.OUT, 0.0, probe=False)
-        assert 270 <= breaker.ready_in(0.0) <= 300
-    assert len(set(waits)) == 50
+        longest.append(breaker.ready_in(0.0))
+    assert len(set(waits)) == len(set(longest)) == 50
+    assert all(270 <= wait <= 300 for wait in longest)
     assert all(27 <= wait <= 33 for wait in waits)
 
 
@@ -167,3 +168,40 @@ def test_it_never_lets_two_probes_through_and_never_stays_shut(steps: list[tuple
         else:
             breaker.failed(Effect(outcome), now, probe=probe)
     assert breaker.admits(now + POLICY.max_cooldown)
+
+
+def test_an_early_probe_is_let_through_before_the_cooldown_is_over() -> None:
+    """After 10 s the first time, later each time, after 20 s at the most; one at a time; it is no ordinary call."""
+    breaker, now, waits = opened(), 0.0, []
+    for _ in range(6):
+        early = breaker.early_in(now)
+        assert early is not None
+        waits.append(early)
+        assert not breaker.admits_early(now + early - 0.1)
+        now += early
+        assert breaker.admits_early(now)
+        assert not breaker.admits(now)
+        assert breaker.begin(now, early=True)
+        assert not breaker.admits_early(now)
+        assert breaker.early_in(now) is None
+        breaker.failed(Effect.FAILURE, now, probe=True)
+    assert waits == pytest.approx([10.0, 12.5, 15.625, 19.53125, 20.0, 20.0])
+    now += 20.0
+    breaker.begin(now, early=True)
+    breaker.succeeded(now + 1.0, probe=True)
+    assert breaker.state(now + 1.0) is State.CLOSED
+    assert not breaker.admits_early(now + 1.0)
+
+
+@pytest.mark.parametrize("rng", [None, Random(1), Random(2)])
+def test_who_is_out_gets_no_early_probe(rng: Random | None) -> None:
+    """Refused credentials do not mend themselves: nothing before the cooldown is over, nor while it rests."""
+    breaker = CircuitBreaker(POLICY, rng)
+    breaker.failed(Effect.OUT, 0.0, probe=False)
+    end = breaker.ready_in(0.0)
+    assert end >= 270
+    assert breaker.early_in(0.0) == pytest.approx(end)
+    assert not any(breaker.admits_early(second * 1.0) for second in range(270))
+    resting = opened()
+    resting.rest(0.0, 25.0)
+    assert not resting.admits_early(24.0)

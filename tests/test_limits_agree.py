@@ -1,7 +1,8 @@
 """At every documented limit and just beyond it: what we let through or refuse, and what the emulator does, agree.
 
 The emulator was written without our code and the table (data/limits.yaml) stands apart from the catalogue of both. Ours is
-asked with ``strict``, where nothing is adapted: a value is either sent as it is, or refused by name.
+asked with ``strict``, where nothing is adapted: a value is either sent as it is, or refused by name. The same values are
+then said in the provider's own words (``native``), which are held to the same limits.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import struct
 import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,6 +99,13 @@ def mask_of(size: tuple[int, int] = (768, 640), *, whole: bool = False) -> bytes
     return file.getvalue()
 
 
+def smallest(row: Mapping[str, Any]) -> tuple[int, int]:
+    """A square that the task takes as input: small ones are fast."""
+    facts = row["input"]
+    side = max(64, facts.get("side_min") or 0, math.isqrt((facts.get("min_pixels") or 1) - 1) + 1)
+    return side, side
+
+
 def example(model: str, task: str) -> dict[str, Any]:
     """The smallest request of a task; of several the one with words for a mask, or else with a mask of its own."""
     found = [one for one in EXAMPLES if model in one["models"] and one["task"] == task and "minimal" in one["kind"]]
@@ -157,6 +167,52 @@ def agreed(
     elif not isinstance(found, InvalidRequest) and emulated(model, dict(found[0].body)):
         faults.append(f"{model} {row['task']} {what}: what we write is refused")
     return faults
+
+
+def natively(
+    row: Mapping[str, Any], model: str, native: Mapping[str, Any], base: Mapping[str, Any]
+) -> tuple[Call, ...] | InvalidRequest:
+    """The calls of a request that says something in the provider's own words, laid over what ``base`` asks for."""
+    facts, asked = CATALOG.find(model), dict(base)
+    assert facts is not None
+    prompt = asked.pop("prompt", "")
+    try:
+        request = replace(build_request(prompt, task=row["task"], **asked), native=native)
+        return BY_NAME[facts.family].prepare(request, facts)
+    except InvalidRequest as error:
+        return error
+
+
+def agreed_natively(
+    row: Mapping[str, Any], model: str, path: str, value: Any, good: bool, body: Mapping[str, Any], base: Any
+) -> list[str]:
+    """What is wrong with our verdict on a value in the provider's own words: ``path`` is what we must blame."""
+    root = path.partition(".")[0].removesuffix("[]")
+    what = f"{model} {row['task']} native {path}={str(value)[:30]!r} ({len(str(value))})"
+    if root == "outPaintingParams" and "maskImage" in body[root]:
+        base = {name: item for name, item in base.items() if name not in ("mask", "mask_mode")}  # there is one mask
+    found = natively(row, model, {root: body[root]}, base)
+    if isinstance(found, InvalidRequest):
+        blamed = str(found.parameter).replace("[0]", "[]")
+        return [] if not good and blamed == path and found.allowed else [f"{what}: we blame {blamed}: {found}"]
+    sent = dict(found[0].body)
+    if not good:
+        return [f"{what}: we let it through: {short(sent)}"]
+    # Titan is always sent a size, so there may be more beside what was said.
+    whole = sent[root] == body[root] or (isinstance(body[root], dict) and body[root].items() <= sent[root].items())
+    return [] if whole and emulated(model, sent) is None else [f"{what}: {short(sent)}"]
+
+
+def sized_natively(
+    row: Mapping[str, Any], model: str, size: Any, good: bool, body: Mapping[str, Any], base: Any
+) -> list[str]:
+    """What is wrong with our verdict on a size in the provider's own words."""
+    names = ("imageGenerationConfig",) if "taskType" in body else ("aspect_ratio", "width", "height")
+    found = natively(row, model, {name: body[name] for name in names if name in body}, base)
+    if not isinstance(found, InvalidRequest):
+        return [] if good else [f"{model} {row['task']} native {size}: we let it through"]
+    blamed = str(found.parameter).rpartition(".")[2] in ("aspect_ratio", "width", "height") and found.nearest
+    return [] if blamed and not good else [f"{model} {row['task']} native {size}: we refuse: {found}"]
 
 
 def short(body: Mapping[str, Any]) -> str:
@@ -252,7 +308,7 @@ def test_every_field_at_its_limits(row: Mapping[str, Any]) -> None:
     faults = []
     for model in row["models"]:
         one = example(model, row["task"])
-        photo, mask = picture(), mask_of()
+        photo, mask = picture(smallest(row)), mask_of(smallest(row))
         base = filled(one["asked"], photo, mask, text=False)
         for field in row["fields"]:
             leaf = field["field"].rpartition(".")[2]
@@ -261,6 +317,9 @@ def test_every_field_at_its_limits(row: Mapping[str, Any]) -> None:
                 body = filled(one["body"], photo, mask, text=True)
                 if not put(body, field["field"], value) or (good and leaf in SAID_OTHERWISE):
                     continue
+                if leaf not in ("width", "height"):
+                    beside = {**base, "right": 1} if leaf == "left" else base
+                    faults += agreed_natively(row, model, field["field"], value, good, body, beside)
                 more = companions(model, field["field"], body, value)
                 asked = asked_for(field["field"], value, base, more)
                 if leaf == "left" and value == 0:
@@ -286,15 +345,17 @@ def test_lists_at_their_limits(row: Mapping[str, Any]) -> None:
                 continue
             leaf = field["field"].rpartition(".")[2]
             for count in (0, field["min_items"], field["max_items"], field["max_items"] + 1):
-                body = filled(one["body"], picture(), mask_of(), text=True)
-                asked = filled(one["asked"], picture(), mask_of(), text=False)
-                entry = "#112233" if leaf == "colors" else picture()
+                photo, mask = picture(smallest(row)), mask_of(smallest(row))
+                body = filled(one["body"], photo, mask, text=True)
+                base = filled(one["asked"], photo, mask, text=False)
+                asked, entry = dict(base), "#112233" if leaf == "colors" else photo
                 asked["colors" if leaf == "colors" else "image"] = [entry] * count
                 sent = entry if isinstance(entry, str) else base64.b64encode(entry).decode()
                 put(body, field["field"], [sent] * count)
                 good = field["min_items"] <= count <= field["max_items"]
                 names = {"colors", "image", "references"}
                 faults += agreed(row, model, f"{count} {leaf}", good, body, asked, names)
+                faults += agreed_natively(row, model, field["field"], [""] * count, good, body, base)
     assert not faults, "\n".join(faults)
 
 
@@ -330,14 +391,17 @@ def test_sizes_at_their_limits(row: Mapping[str, Any]) -> None:
         if "service" in str(CATALOG.find(model).family) and row["task"] != "style_guide":  # type: ignore[union-attr]
             continue
         for size, good in sizes_of(row):
-            body = filled(one["body"], picture(), mask_of(), text=True)
-            asked = filled(one["asked"], picture(), mask_of(), text=False)
+            photo, mask = picture(smallest(row)), mask_of(smallest(row))
+            body = filled(one["body"], photo, mask, text=True)
+            base = filled(one["asked"], photo, mask, text=False)
+            asked = dict(base)
             if isinstance(size, str):
                 body["aspect_ratio"] = asked["aspect_ratio"] = size
             else:
                 holder = body.setdefault("imageGenerationConfig", {}) if "taskType" in body else body
                 holder["width"], holder["height"] = asked["size"] = size
             faults += agreed(row, model, f"size {size}", good, body, asked, {"size", "aspect_ratio"})
+            faults += sized_natively(row, model, size, good, body, base)
     assert not faults, "\n".join(faults)
 
 

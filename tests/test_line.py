@@ -133,6 +133,38 @@ def test_a_wait_longer_than_max_wait_is_refused_at_once(world: Any) -> None:
         assert all(end.at == end.trail.started for end in w.ended if end.error)
 
 
+def test_a_wide_alias_is_waited_for_as_a_whole(world: Any) -> None:
+    """A hundred deployments of one call a minute serve 500 at once within five minutes: nobody is refused."""
+    w = world(cached=False, script=lambda target, now: (5.0, None), retry=RetryPolicy(deadline=600.0))
+    w.alias("hero", [w.deployment(f"d{i}", rpm=1) for i in range(100)])
+    for i in range(500):
+        w.ask("hero", at=i * 0.001, prompt=str(i))
+    w.play()
+    assert [end.error for end in w.ended] == [None] * 500
+    assert w.now - 1000.0 < 300.0
+    assert not len(w.context.line)
+
+
+@pytest.mark.parametrize("slow_first", [False, True])
+def test_whoever_is_free_of_many_serves_the_first_in_line(world: Any, slow_first: bool) -> None:
+    """Sixteen that are stuck do not keep people from 24 that are quick, in whatever order they are written."""
+    w = world(
+        cached=False,
+        script=lambda target, now: (250.0 if target.deployment.startswith("slow") else 5.0, None),
+        retry=RetryPolicy(deadline=600.0),
+    )
+    quick = [w.deployment(f"quick{i}", concurrency=1) for i in range(24)]
+    slow = [w.deployment(f"slow{i}", concurrency=1) for i in range(16)]
+    w.alias("hero", [*slow, *quick] if slow_first else [*quick, *slow])
+    for i in range(200):
+        w.ask("hero", at=i * 0.001, prompt=str(i))
+    w.play()
+    assert [end.error for end in w.ended] == [None] * 200
+    sent = sorted((end.trail.started, end.trail.started + end.trail.attempts[0].started) for end in w.ended)
+    assert [at for _, at in sent] == sorted(at for _, at in sent)
+    assert sent[-1][1] < 1000.0 + 45.0
+
+
 def test_a_fallback_that_is_free_comes_before_waiting(world: Any) -> None:
     """Nobody stands in line while somebody along the chain can help."""
     w = world(cached=False, script=lambda target, now: (2.0, None))

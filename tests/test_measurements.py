@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -47,6 +48,9 @@ def test_a_simulation_is_repeated_exactly_and_adds_up() -> None:
     assert first.calls >= first.delivered + first.throttled + first.broken
     assert isinstance(first.took, array)
     assert len(first.took) == first.delivered
+    cheap = simulate(SCENARIOS[0], "lowest_cost", seed=3, seconds=300.0)
+    even = simulate(SCENARIOS[0], "least_request", seed=3, seconds=300.0)
+    assert 0 < cheap.price < Decimal("0.055") < even.price
 
 
 def finish(ends: list[dict[str, Any]], log: list[dict[str, Any]]) -> Finish:

@@ -315,6 +315,9 @@ def test_a_router_without_a_file_says_so() -> None:
     router = Router(fake({"core": {}}), provider=FakeProvider())
     with pytest.raises(ConfigError, match="not made from a file"):
         router.reload()
+    for nothing in (5, b"lascaux.yaml", ["core"]):
+        with pytest.raises(ConfigError, match="takes a path, a Config or its sections"):
+            router.reload(nothing)  # type: ignore[arg-type]
     router.close()
     with pytest.raises(ConfigError, match="closed"):
         router.reload(fake({"core": {}}))

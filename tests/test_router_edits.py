@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,14 @@ def test_a_cancelled_request_ends_its_span() -> None:
     asyncio.run(cancelled())
 
 
+def test_no_picture_is_the_same_error_wherever_it_is_asked() -> None:
+    """An edit, its price and its explanation are refused in the same words."""
+    with Router(CONFIG, provider=FakeProvider()) as router:
+        for ask in (router.edit, router.quote, router.explain):
+            with pytest.raises(InvalidRequest, match=r"^image: a picture is needed$"):
+                ask("canvas", "a hat", image=None)
+
+
 MASK = encode_png(Pillow.linear_gradient("L").resize((320, 256)))
 
 
@@ -212,6 +221,50 @@ def test_the_queue_for_reading_pictures_counts() -> None:
     assert len(provider.sent) == 1
 
 
+def test_pictures_are_read_beside_the_calls() -> None:
+    """Whose threads are all taken: what a request costs and would meet is told all the same."""
+
+    async def told(router: AsyncRouter, free: threading.Event, now: list[float]) -> None:
+        explained = await asyncio.wait_for(router.explain("canvas", image=PHOTO.bytes, task="variation"), 10)
+        quoted = await asyncio.wait_for(router.quote("canvas", image=PHOTO.bytes, task="variation"), 10)
+        assert explained.pick is not None
+        assert quoted.pick == explained.pick.deployment == "canvas"
+        assert not free.is_set()
+
+    busy(told)
+
+
+def test_the_deadline_holds_while_pictures_wait_to_be_read() -> None:
+    """All threads that read are taken: who waits for one leaves in time, and nothing is made for nobody."""
+    go, read = threading.Event(), []
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            read.append(size)
+            go.wait(30)
+            return super().read(size)
+
+    async def late() -> int:
+        async with AsyncRouter(CONFIG, provider=provider) as router:
+            asks = [
+                asyncio.ensure_future(router.variation("canvas", image=Slow(PHOTO.bytes), deadline=0.2))
+                for _ in range(12)
+            ]
+            outcomes = await asyncio.gather(*asks, return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {DeadlineExceeded}
+            assert "within 0.2 s" in str(outcomes[-1])
+            before = len(read)
+            go.set()
+            await asyncio.to_thread(router._readers.shutdown)
+            await asyncio.sleep(0)
+            assert len(read) == before < 12
+            return router._runtime.deployments["canvas"].in_flight
+
+    provider = FakeProvider()
+    assert asyncio.run(late()) == 0
+    assert provider.sent == ()
+
+
 def test_who_leaves_while_pictures_are_read_gives_the_place_back() -> None:
     """What was planned for nobody is closed."""
 
@@ -229,9 +282,9 @@ def test_who_leaves_while_pictures_are_read_gives_the_place_back() -> None:
         free.set()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await router.generate("canvas", "another otter")  # in the same thread, so after what was left behind
-        await asyncio.sleep(0)
-        assert len(kept) == 1
+        await asyncio.to_thread(router._readers.shutdown)
+        await router.generate("canvas", "another otter")
+        assert len(kept) <= 1  # none if it had not begun
         return router._runtime.deployments["canvas"].in_flight
 
     in_flight, provider = busy(gone)

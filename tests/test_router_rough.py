@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from lascaux import AsyncRouter, LascauxError, Router
 from lascaux.emulator import Emulator, Faults, Rule
-from lascaux.providers.errors import Unavailable
+from lascaux.providers.errors import AttemptTimeout, Unavailable
 from lascaux.providers.fake import PICTURE, FakeProvider
 from lascaux.providers.types import Image, ImageResult
+from lascaux.router.effects import Send
 from lascaux.router.errors import DeadlineExceeded, InvalidRequest, NoDeploymentAvailable
 from lascaux.router.health import State
 
@@ -265,3 +266,74 @@ def test_a_forked_child_starts_afresh(emulator: Emulator) -> None:
 
         assert in_child(work) == 0
         under_way.result()
+
+
+def test_a_failure_is_not_shared_when_the_leaders_caller_has_gone() -> None:
+    """Nothing is retried for who has left; who waits for the same picture still has all ways out."""
+    started = threading.Event()
+
+    def slow_failure(target: Any, call: Any) -> ImageResult:
+        started.set()
+        time.sleep(0.2)
+        raise Unavailable("down")
+
+    provider = FakeProvider()
+    provider.then("near", slow_failure)
+    both = [{"use": "near", "priority": 0}, {"use": "far", "priority": 1}]
+    config = settings({"near": CORE, "far": CORE}, {"hero": {"deployments": both}})
+
+    async def scene() -> Any:
+        async with AsyncRouter(config, provider=provider) as router:
+            leader = asyncio.create_task(router.generate("hero", "otter", seed=5))
+            await asyncio.to_thread(started.wait, 5)
+            waiter = asyncio.create_task(router.generate("hero", "otter", seed=5))
+            await asyncio.sleep(0.05)
+            leader.cancel()
+            return await waiter
+
+    assert asyncio.run(scene()).images
+
+
+def test_a_call_that_has_no_thread_yet_is_not_made_for_who_has_gone() -> None:
+    """One thread, six callers, five of whom leave: one call, and their places are given back."""
+    provider = FakeProvider()
+    started, go = threading.Event(), threading.Event()
+
+    def slow(target: Any, call: Any) -> ImageResult:
+        started.set()
+        go.wait(5)
+        return ImageResult(images=(Image(PICTURE, seed=1),))
+
+    provider.then("core", slow)
+    config = settings({"core": CORE}, {"hero": {"deployments": ["core"]}})
+
+    async def scene() -> AsyncRouter:
+        async with AsyncRouter(config, provider=provider, max_workers=1) as router:
+            tasks = [asyncio.create_task(router.generate("hero", str(i))) for i in range(6)]
+            await asyncio.to_thread(started.wait, 5)
+            for task in tasks[1:]:
+                task.cancel()
+            await asyncio.gather(*tasks[1:], return_exceptions=True)
+            go.set()
+            assert (await tasks[0]).images
+        return router
+
+    router = asyncio.run(scene())
+    assert len(provider.sent) == 1
+    assert router._runtime.deployments["core"].in_flight == 0
+
+
+def test_a_call_is_refused_at_the_door_when_its_caller_has_gone() -> None:
+    """Between the thread and the wire there is one more look; nothing was sent, nothing is billed."""
+    provider = FakeProvider()
+    with Router(settings({"core": CORE}, {"hero": {"deployments": ["core"]}}), provider=provider) as router:
+        run = router._begin("hero", "otter", {})
+        send = next(run.flow)
+        assert isinstance(send, Send)
+        run.trail.stop()
+        with pytest.raises(AttemptTimeout, match="has gone") as refused:
+            run.exchange(send)
+        assert not refused.value.may_be_billed
+        with pytest.raises(AttemptTimeout):
+            run.flow.throw(refused.value)
+    assert not provider.sent

@@ -225,8 +225,7 @@ def breakers(day: Day) -> list[str]:
         f"{begun.deployment} was asked while {begun.state}"
         for deployment in day.world.deployments.values()
         for begun in deployment.begun
-        if (begun.state is State.OPEN and not begun.panic)
-        or (begun.state is State.HALF_OPEN and not (begun.probe or begun.panic))
+        if begun.state is not State.CLOSED and not (begun.probe or begun.panic)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -15,6 +16,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from lascaux import Router
+from lascaux.providers.errors import Throttled
+from lascaux.providers.fake import FakeProvider
 from lascaux.router import telemetry_names as names
 from lascaux.router.errors import ConfigError, ProviderError
 from lascaux.router.exporters import configure
@@ -633,3 +637,32 @@ def test_the_environment_names_the_service(monkeypatch: pytest.MonkeyPatch) -> N
         assert isinstance(tracers, TracerProvider)
         assert tracers.resource.attributes["service.name"] == expected
         shutdown()
+
+
+def test_the_line_and_what_was_learned_can_be_watched(seen: Observed) -> None:
+    """A gauge of what throttling has taught, and how long requests stood in line; others are not counted as waiting."""
+    now = [1000.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    provider = FakeProvider()
+    config = {"deployments": {"a": {"model": CANVAS, "region": "us-east-1"}}, "lifecycle": {"retired": "allow"}}
+    with Router(config, provider=provider, clock=lambda: now[0], sleep=sleep, meter_provider=seen.meters) as router:
+        router.generate("a", "otter", cache=False)
+        assert not seen.points(names.LEARNED_RPM)
+        router.generate("a", "otter", cache=False)
+        assert not seen.points(names.LINE_WAIT)
+        provider.then("a", Throttled("slow"))
+        result = router.generate("a", "otter", cache=False)
+        waited = result.attempts[-1].waited
+        assert waited > 0.0
+        assert sum(attempt.waited for attempt in result.attempts) == pytest.approx(result.duration)
+        place = ((names.REGION, "us-east-1"), (names.DEPLOYMENT, "a"), (names.MODEL, CANVAS))
+        assert seen.points(names.LEARNED_RPM) == {place: router.explain("a", "otter").candidates[0].learned_rpm}
+        (point,) = seen.points(names.LINE_WAIT).values()
+        assert (dict(point.attributes), point.count) == ({names.ALIAS: "a"}, 1)
+        assert point.sum == pytest.approx(waited)
+    del router, result  # errors keep their frames
+    gc.collect()
+    assert not seen.points(names.LEARNED_RPM)

@@ -201,6 +201,16 @@ def test_three_pictures_are_three_removals(emulator: Emulator) -> None:
     assert codes(result) == [("adapted", "background")]
 
 
+def test_two_stages_are_one_request_for_the_retry_budget(emulator: Emulator) -> None:
+    """Three removals add nothing to what one request allows."""
+    with Router({**settings(emulator.url), "retry": {"budget": 0.2, "billed_budget": 0.05}}) as router:
+        context = router._runtime.context
+        before = context.budget.left(context.clock()), context.billed.left(context.clock())
+        router.generate("hero", OTTER, background="transparent", n=3, seed=5)
+        after = context.budget.left(context.clock()), context.billed.left(context.clock())
+    assert [now - then for then, now in zip(before, after, strict=True)] == pytest.approx([0.2, 0.05])
+
+
 def test_two_pictures_of_one_call_are_cut_out_apart(emulator: Emulator) -> None:
     """Nova Canvas makes several in one call; its price is shared out and adds up again."""
     with Router(settings(emulator.url)) as router:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,12 @@ PICTURES = {
 MASKS = {"<black mask>": ("white", "black"), "<white mask>": ("black", "white")}
 
 
+@cache
+def mask_named(name: str) -> Image.Image:
+    """One of the masks, decoded."""
+    return Image.open(io.BytesIO(png(*MASKS[name])))
+
+
 def pairs() -> list[tuple[str, str, str]]:
     """(model, task, kind) of all that must be shown: each task that a family does with each of its models."""
     return [
@@ -83,6 +91,20 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def routers(emulator: Emulator) -> Iterator[Callable[[Model], Router]]:
+    """One router for each model, made when it is first asked for."""
+    with ExitStack() as opened:
+        made: dict[str, Router] = {}
+
+        def of(model: Model) -> Router:
+            if model.id not in made:
+                made[model.id] = opened.enter_context(router_for(model, emulator))
+            return made[model.id]
+
+        yield of
+
+
 def router_for(model: Model, emulator: Emulator) -> Router:
     """A router with one deployment of the model, by the kind of id that AWS sells it under."""
     provisioned = "on_demand" not in model.invoke and not model.profile_only
@@ -95,7 +117,8 @@ def router_for(model: Model, emulator: Emulator) -> Router:
     if provisioned:
         arn = "arn:aws:bedrock:us-east-1:111122223333:provisioned-model/abcdefabcdef"
         deployment |= {"model": arn, "base_model": model.id}
-    return Router({"credentials": {"demo": KEYS}, "deployments": {"it": deployment}, "lifecycle": {"retired": "allow"}})
+    config = {"credentials": {"demo": KEYS}, "deployments": {"it": deployment}, "lifecycle": {"retired": "allow"}}
+    return Router({**config, "cache": {"backend": "none"}})
 
 
 def given(value: Any) -> Any:
@@ -143,8 +166,8 @@ def recognised(text: str) -> str:
     if known:
         return known
     with Image.open(io.BytesIO(data)) as picture:
-        for name, (ground, mark) in MASKS.items():
-            mask = Image.open(io.BytesIO(png(ground, mark)))
+        for name in MASKS:
+            mask = mask_named(name)
             if picture.size == SIZE and ImageChops.difference(picture.convert("RGB"), mask).getbbox() is None:
                 return name
     return "an unknown picture"
@@ -162,15 +185,15 @@ def test_every_task_of_every_model_has_its_examples() -> None:
 
 @pytest.mark.parametrize(("example", "model"), cases())
 def test_the_body_that_arrives_is_the_documented_one(
-    example: Mapping[str, Any], model: Model, emulator: Emulator
+    example: Mapping[str, Any], model: Model, emulator: Emulator, routers: Callable[[Model], Router]
 ) -> None:
     """Field by field, nothing more and nothing less; and pictures of the documented size come back."""
     emulator.forget()
     params = given(example["asked"])
     prompt, task = params.pop("prompt", ""), example["task"]
-    with router_for(model, emulator) as router:
-        ask = router.edit if "image" in params else router.generate
-        result = ask("it", prompt, task=task, **params)
+    router = routers(model)
+    ask = router.edit if "image" in params else router.generate
+    result = ask("it", prompt, task=task, **params)
     (record,) = emulator.log
     assert record.status == 200
     assert record.model_id == (f"us.{model.id}" if model.profile_only else record.model_id)

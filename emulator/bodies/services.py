@@ -12,7 +12,7 @@ import orjson
 from ..editing.inputs import Limits, Source, read
 from ..editing.masks import alpha_mask, grown, scaled_mask
 from ..editing.regions import region
-from ..editing.upscale import CONSERVATIVE_PIXELS, CREATIVE_PIXELS, enlarged
+from ..editing.upscale import PIXELS_OF_4K, enlarged
 from ..errors import rejected
 from ..job import Edit, Job
 from ..models import Model
@@ -245,14 +245,14 @@ _SERVICES: Mapping[str, _Service] = {
     "stable-creative-upscale": _Service(
         required=("prompt", "image"),
         optional=("creativity", *_STYLED),
-        draw=_upscale(CREATIVE_PIXELS),
+        draw=_upscale(PIXELS_OF_4K),
         limits=Limits(side_min=64, pixels_min=4096, pixels_max=1_048_576),
         defaults={"creativity": 0.3},
     ),
     "stable-conservative-upscale": _Service(
         required=("prompt", "image"),
         optional=("creativity", "negative_prompt", "seed"),
-        draw=_upscale(CONSERVATIVE_PIXELS),
+        draw=_upscale(PIXELS_OF_4K),
         defaults={"creativity": 0.35},
     ),
     # output_format is listed as required, but has a default, and the samples leave it out.

@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-__all__ = ["DURATION_FORMS", "SIZE_FORMS", "parse_duration", "parse_size"]
+__all__ = ["DURATION_FORMS", "SIZE_FORMS", "is_negative", "parse_duration", "parse_size"]
 
 DURATION_FORMS = "300ms, 30s, 5m, 1h or 2d"
 SIZE_FORMS = "512KiB, 256MiB or 1GB"
@@ -40,6 +40,13 @@ def parse_duration(value: object) -> float | None:
     """
     amount = _amount(value, _SECONDS)
     return float(amount) if amount is not None and amount <= LONGEST else None
+
+
+def is_negative(value: object) -> bool:
+    """Would it be a duration if it were not below 0?"""
+    if isinstance(value, str):
+        return value.startswith("-") and parse_duration(value[1:]) is not None
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
 
 
 def parse_size(value: object) -> int | None:

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from ...providers.bedrock.ids import Kind, ModelRef, check_region
 from ...providers.errors import InvalidRequest, ProviderError
-from .durations import DURATION_FORMS, SIZE_FORMS, parse_duration, parse_size
+from .durations import DURATION_FORMS, SIZE_FORMS, is_negative, parse_duration, parse_size
 
 __all__ = [
     "Backend",
@@ -165,10 +165,10 @@ def _share(value: object) -> object:
 def _duration(*, zero: bool) -> BeforeValidator:
     def check(value: object) -> object:
         seconds = parse_duration(value)
-        if seconds is None:
+        if seconds is None and not is_negative(value):
             raise refusal(f"must be a duration such as {DURATION_FORMS}")
-        if seconds == 0 and not zero:
-            raise refusal("must be longer than 0")
+        if seconds is None or (seconds == 0 and not zero):
+            raise refusal("must be 0 or longer" if zero else "must be longer than 0")
         return seconds
 
     return BeforeValidator(check)

@@ -50,7 +50,7 @@ class Amazon(Generation):
         shared.file_format(draft)
 
     def _check_native(self, draft: Draft) -> None:
-        """Refuse another task's name, and a config where there is none. Other fields are for the provider to judge."""
+        """Refuse another task's name, and a config where there is none, before pictures are looked at."""
         native, wire = draft.request.native, draft.facts.wire
         said = native.get("taskType", wire)
         if said != wire:

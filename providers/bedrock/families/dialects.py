@@ -22,8 +22,7 @@ def top(facts: TaskFacts) -> dict[str, bool]:
 def fields(model: Model) -> Mapping[str, bool]:
     """The top-level fields of a model's and its whole family's bodies, as in `top`.
 
-    What the family knows and the model does not is for the provider to judge: models of one family share a wire format,
-    and the catalogue may be behind on one of them.
+    Models of one family share a wire format. Which of its fields one task of one model has is `native_fields`' to say.
     """
     return _families().get(model.family, {}) | _of(model)
 

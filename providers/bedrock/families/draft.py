@@ -13,7 +13,7 @@ from ...catalog import Field, Model, TaskFacts
 from ...errors import InvalidRequest
 from ...param_values import named
 from ...types import Delivery, ImageRequest, Warning
-from . import dialects
+from . import dialects, native_fields
 
 __all__ = ["Draft", "at", "write"]
 
@@ -187,7 +187,8 @@ class Draft:
         """Lay the caller's native fields over the body, deeply: they win, and nothing beside them is lost.
 
         Where they contradict a parameter that was given too, that is said. Fields that only other families' bodies have
-        are refused: they were written for another model, and this one would answer with an error.
+        are refused: they were written for another model, and this one would answer with an error. So are fields that
+        this family has but not for this task, and values that the catalogue rules out (see `native_fields`).
         """
         if not native:
             return
@@ -198,10 +199,16 @@ class Draft:
         own = dialects.fields(self.model)
         for key, value in native.items():
             self._owned(own, key, value)
+        self._fits(native_fields.field_fault(native, self.model, self.request.task, self.facts))
         self.body = _merged(self.body, native)
+        self._fits(native_fields.size_fault(native, self.body, self.facts))
         for parameter, path, says in self._placed:
             if not says(at(self.body, path)):
                 self.adapt(parameter, f"native sets {'.'.join(path)} to something else, which is sent")
+
+    def _fits(self, fault: native_fields.Fault | None) -> None:
+        if fault is not None:
+            raise self.wrong(named(fault.path), fault.message, allowed=fault.allowed, nearest=fault.nearest)
 
     def _owned(self, own: Mapping[str, bool], key: str, value: Any) -> None:
         """Check that a native field can stand in a body of this family, as far as the catalogue tells."""

@@ -13,7 +13,7 @@ from ...types import Call, ImageRequest, ImageResult, Task, Warning
 from .answers import Entry, result
 from .draft import Draft, at, write
 from .seeds import following, sent
-from .shared import delivery, left_over, made_as, unused
+from .shared import delivery, left_over, made_as, unused, usual_format
 
 __all__ = ["MOST_IMAGES", "Generation", "Priced", "whole"]
 
@@ -153,7 +153,7 @@ class Generation(ABC):
     def _call(self, draft: Draft, body: dict[str, Any], headers: Mapping[str, str]) -> Call:
         model = draft.model
         priced = self.priced(body, model)
-        raw, facts = at(body, self.seed_path), _seeds(draft)
+        raw, facts, usual = at(body, self.seed_path), _seeds(draft), usual_format(draft)
         seed = sent(raw, model)
         effective = seed
         if facts is None or (raw is not None and seed is None) or (seed == 0 and facts.zero_is_random):
@@ -178,6 +178,7 @@ class Generation(ABC):
             format=made_as(draft),
             ratio=_ratio(draft),
             delivery=draft.delivery,
+            usual={"output_format": usual} if usual else {},
             warnings=tuple(draft.warnings),
         )
 

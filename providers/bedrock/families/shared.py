@@ -21,6 +21,7 @@ __all__ = [
     "sampling",
     "style",
     "unused",
+    "usual_format",
 ]
 
 _OPENAI_STYLES = ("vivid", "natural")
@@ -106,11 +107,17 @@ def file_format(draft: Draft) -> None:
 
 def made_as(draft: Draft) -> str | None:
     """The format that the model must answer with; None where it may choose (a default that nobody documents)."""
-    said = draft.body.get("output_format")
+    said = draft.body.get("output_format", usual_format(draft))
     if isinstance(said, str):
         return said if said in _FORMATS else None
     made = draft.model.output_formats
     return made[0] if len(made) == 1 else None
+
+
+def usual_format(draft: Draft) -> str | None:
+    """The documented format of a model that is told none; None where it can not be told, or nobody documents it."""
+    field = draft.facts.fields.get("output_format")
+    return field.default if field is not None and field.default in _FORMATS else None
 
 
 def delivery(draft: Draft) -> Delivery | None:
@@ -187,7 +194,7 @@ def left_over(draft: Draft) -> None:
     for name in ("image", "references", "mask"):
         if getattr(request, name) not in (None, ()) and name not in draft.taken:
             draft.ignore(name, f"{request.task} on {draft.model.name} has no use for it")
-    if request.mask_mode != "alpha" and (request.mask is None or "mask" not in draft.taken):
+    if request.mask_mode != "alpha" and request.mask is None:  # one that is of no use has been told above
         draft.ignore("mask_mode", "there is no mask to read", allowed="mask_mode together with mask")
     for name, value in request.options.items():
         if name not in OPTIONS:

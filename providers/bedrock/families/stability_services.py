@@ -95,7 +95,8 @@ def _options(draft: Draft) -> None:
         else:
             draft.number(name, draft.option(name), name)
     if "left" in draft.facts.fields:
-        added = [draft.body.get(side) or draft.native(side) for side in _SIDES]
+        native = {side: draft.native(side) for side in _SIDES}  # wins over the parameter of the same name
+        added = [draft.body.get(side) if native[side] is None else native[side] for side in _SIDES]
         if not any(added):
             allowed = "left, right, up or down of 1 to 2000 pixels"
             raise draft.wrong("left", "outpaint needs pixels to add on at least one side", allowed=allowed)
