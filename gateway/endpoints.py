@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +27,9 @@ from .gate import Gate
 from .intake import Intake
 from .keys import Key
 from .links import Links
+from .native_answer import Reply
 from .openai import Ask, Operation, read_ask
+from .resends import Repeats, Resends
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -34,6 +37,10 @@ log = logging.getLogger("lascaux.gateway")
 
 Answer = Callable[[Request, list[bytes], Key], Awaitable[Response]]
 """The body comes in a list, to be taken out: a request waits long for its picture, and megabytes of it need not."""
+
+_LONGEST_TOKEN = 255
+_JUST_ENDED = 30.0
+"""Seconds. OpenAI's clients send again after at most 8, but may have to connect anew."""
 
 _LARGE = 4 * 1024 * 1024
 """Bytes of a body that are not read in the event loop: 20 MB take 35 ms."""
@@ -70,10 +77,7 @@ class Endpoint:
         try:
             return await self._make(request, body, key)
         except LascauxError as error:
-            failure = failure_of(error)
-            if failure.status >= 500:
-                log.warning("request %s: %s", request.scope["state"]["request_id"], error)
-            return answer(failure)
+            return _response(_refusal(request, error))
 
 
 class Endpoints:
@@ -96,18 +100,46 @@ class Endpoints:
         self._public_url = public_url.rstrip("/") if public_url else None
         self._now = now
         self._started = int(now())
+        self._named = Resends(time.monotonic)
+        self._counted = Resends(time.monotonic, keep=_JUST_ENDED)
+        self._repeats = Repeats()
 
     def images(self, operation: Operation) -> Answer:
         """Pictures from words, or from pictures."""
 
         async def make(request: Request, body: list[bytes], key: Key) -> Response:
-            ask = await self._ask(operation, request, body, key)
-            with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
-                result = await self._perform(ask, key)
-                admission.settle(result)
-            return self._respond(request, ask, result)
+            resends, token = await self._sending(request, body, key)
+
+            async def answered() -> Reply:
+                try:
+                    return await self._made(operation, request, body, key)
+                except LascauxError as error:
+                    return _refusal(request, error)
+
+            return _response(await resends.once(token, answered))
 
         return make
+
+    async def _made(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Reply:
+        ask = await self._ask(operation, request, body, key)
+        with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
+            result = await self._perform(ask, key)
+            admission.settle(result)
+        return self._respond(request, ask, result)
+
+    async def _sending(self, request: Request, body: list[bytes], key: Key) -> tuple[Resends, str | None]:
+        """Where earlier sendings of this call would be found, and under which token; None: there are none to expect."""
+        name = request.headers.get("idempotency-key", "")[: _LONGEST_TOKEN + 1]
+        sent = request.headers.get("x-stainless-retry-count", "")
+        named, counted = 0 < len(name) <= _LONGEST_TOKEN, sent.isascii() and sent.isdecimal() and len(sent) < 5
+        if not named and not counted:
+            return self._named, None
+        parts = (key.name, request.url.path.removeprefix("/v1"), name if named else "")
+        if len(body[0]) > _LARGE:
+            content = await asyncio.to_thread(_digest, parts, request.headers.get("content-type", ""), body[0])
+        else:
+            content = _digest(parts, request.headers.get("content-type", ""), body[0])
+        return (self._named, content) if named else (self._counted, self._repeats.token(content, int(sent)))
 
     async def quote(self, request: Request, body: list[bytes], key: Key) -> Response:
         """What a generation or an edit would cost."""
@@ -191,7 +223,7 @@ class Endpoints:
             return await self.router.edit(ask.alias, ask.prompt, image=ask.image, tenant=tenant, **ask.params)
         return await self.router.generate(ask.alias, ask.prompt, tenant=tenant, **ask.params)
 
-    def _respond(self, request: Request, ask: Ask, result: Result) -> Response:
+    def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
         warnings: list[Warning] = [*ask.warnings, *result.warnings]
         links: Sequence[str | None] = [None] * len(result.images)
         if ask.url:
@@ -203,9 +235,9 @@ class Endpoints:
         if ask.stream:
             body = b"".join(events(ask, result, warnings, links, int(self._now())))
             marks["cache-control"] = "no-cache"
-            return Response(body, headers=marks, media_type="text/event-stream")
+            return Reply(status=200, body=body, headers=marks | {"content-type": "text/event-stream; charset=utf-8"})
         body = document(ask, result, warnings, links, int(self._now()))
-        return Response(body, headers=marks, media_type="application/json")
+        return Reply(status=200, body=body, headers=marks | {"content-type": "application/json"})
 
     def _link(self, request: Request, data: bytes, format: str) -> str | None:
         path = self.links.keep(data, format)
@@ -224,3 +256,26 @@ class Endpoints:
 
 def _json(plain: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(plain), status, media_type="application/json")
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, headers=dict(reply.headers))
+
+
+def _refusal(request: Request, error: LascauxError) -> Reply:
+    failure = failure_of(error)
+    if failure.status >= 500:
+        log.warning("request %s: %s", request.scope["state"]["request_id"], error)
+    response = answer(failure)
+    return Reply(status=failure.status, body=bytes(response.body), headers=dict(response.headers))
+
+
+def _digest(parts: Sequence[str], content_type: str, body: bytes) -> str:
+    """What all sendings of a call have in common. Clients make up another boundary for each sending of a form."""
+    boundary = content_type.partition("boundary=")[2].partition(";")[0].strip().strip('"')
+    if len(boundary) > 7:
+        body = body.replace(boundary.encode("utf-8", "surrogateescape"), b"")
+    digest = hashlib.blake2b(body, digest_size=16)
+    for part in parts:
+        digest.update(f"\0{part}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -1,8 +1,10 @@
-"""What an AWS SDK sends a second time by itself is answered with what its first sending brings, and so is paid for once.
+"""What an SDK sends a second time by itself is answered with what its first sending brings, and so is paid for once.
 
 SDKs send a call again after a read timeout or a broken connection, when the first sending may still be under way here: a
 picture takes longer than botocore's 60 seconds now and then. All sendings of one call carry the same
 ``amz-sdk-invocation-id`` (botocore, and the SDKs for JavaScript, Java, Go and Rust), another call has another one.
+OpenAI's clients only count: ``x-stainless-retry-count`` (read in openai-python 3.54); an ``Idempotency-Key`` is there if
+somebody has set one.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from itertools import count
 
 from .native_answer import Reply
 
-__all__ = ["Resends"]
+__all__ = ["Repeats", "Resends"]
 
 
 class Resends:
@@ -52,7 +55,7 @@ class Resends:
 
     def _ended(self, token: str, task: asyncio.Task[Reply]) -> None:
         del self._running[token]
-        if task.cancelled() or task.exception() is not None or task.result().status not in (200, 408, 424):
+        if task.cancelled() or task.exception() is not None or not _final(task.result()):
             return
         reply = task.result()
         if len(reply.body) <= self._max_bytes:
@@ -69,3 +72,38 @@ class Resends:
                 return
             self._kept.popitem(last=False)
             self.bytes -= len(reply.body)
+
+
+class Repeats:
+    """Which sendings belong together, where a client tells of each only how many went before it.
+
+    A first sending belongs to none. A later one, with the same ``content``, belongs to the newest call that has not yet seen
+    as late a sending: of two equal calls under way at once each finds one. Of the oldest beyond ``most`` nothing is known.
+    """
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._numbers = count()
+        self._seen: OrderedDict[str, tuple[str, int]] = OrderedDict()
+
+    def token(self, content: str, sending: int) -> str:
+        """The token for `Resends` of a sending before which the client has made ``sending`` others."""
+        token = self._earlier(content, sending) if sending else None
+        if token is None:
+            token = f"{content}#{next(self._numbers)}"
+        self._seen[token] = (content, sending)
+        self._seen.move_to_end(token)
+        if len(self._seen) > self._most:
+            self._seen.popitem(last=False)
+        return token
+
+    def _earlier(self, content: str, sending: int) -> str | None:
+        found = (token for token, (one, last) in reversed(self._seen.items()) if one == content and last < sending)
+        return next(found, None)
+
+
+def _final(reply: Reply) -> bool:
+    """An answer that does not ask to come again: a picture, or a failure that may have been billed."""
+    if reply.status >= 500:
+        return reply.headers.get("x-should-retry") == "false"
+    return reply.status in (200, 408, 424)

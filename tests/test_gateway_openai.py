@@ -17,6 +17,7 @@ import pytest
 from lascaux import AsyncRouter
 from lascaux.emulator import Emulator, Rule
 from lascaux.gateway.app import create_app
+from lascaux.gateway.resends import Repeats
 from PIL import Image
 
 Serve = Callable[[Any], AbstractContextManager[str]]
@@ -477,3 +478,47 @@ def test_awaited_clients_work_the_same(world: World) -> None:
 
     assert asyncio.run(ask()) == 8
     assert threading.active_count() < 600
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_what_a_client_sends_again_by_itself_is_paid_for_once(running: World, edit: bool) -> None:
+    """It has timed out, and counts its sendings; a form has another boundary each time. Who asks anew is served anew."""
+    running.emulator.faults.add(Rule(kind="delay", latency=0.8, times=1))
+    client, before = running.client(timeout=0.4, max_retries=4), len(running.emulator.log)
+    fresh = {"cache": False}
+
+    def ask(client: openai.OpenAI) -> None:
+        if edit:
+            client.images.edit(model=CANVAS, image=("a.png", png()), prompt="impatient", extra_body=fresh)
+        else:
+            client.images.generate(model="hero", prompt="impatient", extra_body=fresh)
+
+    ask(client)
+    assert len(running.emulator.log) == before + 1
+    ask(running.client())
+    assert len(running.emulator.log) == before + 2
+
+
+def test_an_idempotency_key_is_honoured(running: World) -> None:
+    """The same name and the same body: the same answer. Another body is another call."""
+    before = len(running.emulator.log)
+    headers = {"idempotency-key": "order-66"}
+
+    def ask(prompt: str, more: dict[str, str]) -> bytes:
+        fields = {"model": "hero", "prompt": prompt}
+        return httpx2.post(f"{running.url}/v1/images/generations", json=fields, headers=more).content
+
+    assert ask("a named otter", headers) == ask("a named otter", headers)
+    assert len(running.emulator.log) == before + 1
+    ask("another named otter", headers)
+    assert len(running.emulator.log) == before + 2
+
+
+def test_a_later_sending_finds_the_call_it_belongs_to() -> None:
+    """Two equal calls under way: each of their repetitions finds one. A first sending finds none."""
+    repeats = Repeats(most=3)
+    one, two = repeats.token("a", 0), repeats.token("a", 0)
+    assert one != two
+    assert {repeats.token("a", 1), repeats.token("a", 1)} == {one, two}
+    assert repeats.token("b", 1) not in (one, two)
+    assert repeats.token("a", 1) not in (one, two), "both have been found"
