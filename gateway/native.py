@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import partial
 from time import monotonic
@@ -32,7 +33,7 @@ from .native_control import model_details, model_summaries, profile, profile_sum
 from .native_names import offers, resolve
 from .native_request import MAX_BODY, Dialect, Invocation, read_invocation
 from .resends import Resends
-from .sigv4 import ALGORITHM, Signed, Verifier
+from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
 
 __all__ = ["NativeEndpoints", "routes"]
 
@@ -42,8 +43,11 @@ _LONGEST_TOKEN = 128
 _JSON = ("", "*/*", "application/*", "application/json")
 
 
-Make = Callable[[Request, bytes, str], Awaitable[Reply]]
-"""(request, body, id of the answer) -> the answer."""
+_LARGE = 1024 * 1024
+"""Bytes of a body whose digest is not worked out in the event loop."""
+
+Make = Callable[[Request, bytes, str, Key], Awaitable[Reply]]
+"""(request, body, id of the answer, who asks) -> the answer."""
 
 
 def routes(
@@ -59,8 +63,8 @@ def routes(
 
     Make the router with ``picture_files=False``, as for every application that strangers reach.
     """
-    endpoints = NativeEndpoints(router, gate, verifier=verifier, today=today, clock=clock)
-    intake = intake or Intake()
+    endpoints = NativeEndpoints(router, gate, today=today, clock=clock)
+    door = _Door(intake or Intake(), gate, verifier or Verifier(()))
     posts = {
         "/model/{model_id:path}/invoke": endpoints.invoke,
         "/model/{model_id:path}/{operation}": endpoints.other,
@@ -72,38 +76,80 @@ def routes(
         "/inference-profiles/{name:path}": endpoints.profile,
     }
     return [
-        Route(path, _Address(intake, make), methods=[method])
+        Route(path, _Address(door, make), methods=[method])
         for method, table in (("POST", posts), ("GET", gets))
         for path, make in table.items()
     ]
 
 
+class _Door:
+    """Where callers say who they are: by bearer key or SigV4, and without keys anybody is let in, whatever is said."""
+
+    def __init__(self, intake: Intake, gate: Gate | None, verifier: Verifier) -> None:
+        self.intake = intake
+        self._lobby = intake.lobby(MAX_BODY)
+        self._gate = gate
+        self._verifier = verifier
+
+    @asynccontextmanager
+    async def caller(self, request: Request) -> AsyncIterator[tuple[Key, bytes]]:
+        """Who asks, and the body, with a place that is held for as long as this lasts.
+
+        Nothing is read of who is not known. Whoever signs without a digest of the body can be known by it only: until
+        then they wait in the lobby. Raises `Refused`, SignatureError, ClientDisconnect.
+        """
+        who = self._known(request)
+        if isinstance(who, Opened) and not who.proven:
+            async with self._lobby.body(request, MAX_BODY) as body:
+                key = await self._finished(who, body)
+            with self.intake.place(len(body)):
+                yield key, body
+            return
+        async with self.intake.body(request, MAX_BODY) as body:
+            yield (await self._finished(who, body) if isinstance(who, Opened) else who), body
+
+    def _known(self, request: Request) -> Key | Opened:
+        """By the headers alone."""
+        if self._gate is None:
+            return ANYBODY
+        authorization = request.headers.get("authorization", "")
+        if not self._gate.keyed or not authorization.startswith(ALGORITHM):
+            return self._gate.identify(authorization)
+        return self._verifier.open(_signed(request))
+
+    async def _finished(self, opened: Opened, body: bytes) -> Key:
+        assert self._gate is not None
+        if len(body) > _LARGE:
+            return self._gate.named(await asyncio.to_thread(opened.finish, body))
+        return self._gate.named(opened.finish(body))
+
+
 class _Address:
     """One address. Its request holds a place until the answer has been sent; every error is told in Bedrock's words."""
 
-    def __init__(self, intake: Intake, make: Make) -> None:
-        self._intake = intake
+    def __init__(self, door: _Door, make: Make) -> None:
+        self._door = door
         self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. A client that hangs up ends nothing: what it asked for is made, and kept in the cache."""
         request, request_id = Request(scope, receive), str(uuid4())
         try:
-            async with self._intake.body(request) as body:
-                response = _response(await self._made(request, body, request_id))
+            async with self._door.caller(request) as (key, body):
+                response = _response(await self._made(request, body, request_id, key))
                 try:
-                    async with asyncio.timeout(self._intake.bounds.answer_seconds):
+                    async with asyncio.timeout(self._door.intake.bounds.answer_seconds):
                         await response(scope, receive, send)
                 except TimeoutError:
                     log.warning("request %s: its client took too long to read the answer", request_id)
-        except Refused as error:
+        except (Refused, SignatureError) as error:
             await _response(failed(error, None, request_id))(scope, receive, send)
         except ClientDisconnect:
             return
 
-    async def _made(self, request: Request, body: bytes, request_id: str) -> Reply:
+    async def _made(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         try:
-            return await self._make(request, body, request_id)
+            return await self._make(request, body, request_id, key)
         except Exception as error:
             return _told(error, None, request_id)
 
@@ -129,20 +175,17 @@ class NativeEndpoints:
         router: AsyncRouter,
         gate: Gate | None,
         *,
-        verifier: Verifier | None,
         today: Callable[[], date],
         clock: Callable[[], float],
     ) -> None:
         self._router = router
         self._gate = gate
-        self._verifier = verifier or Verifier(())
         self._today = today
         self._resends = Resends(clock)
 
-    async def invoke(self, request: Request, body: bytes, request_id: str) -> Reply:
+    async def invoke(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """InvokeModel."""
-        key = self._caller(request, body)
-        _check(request, body)
+        _check(request)
         model_id = request.path_params["model_id"]
         invocation = read_invocation(model_id, body, request.headers)
         name = resolve(self._router.config, model_id, key.may_use)
@@ -168,65 +211,52 @@ class NativeEndpoints:
             admission.settle(result)
             return result
 
-    async def other(self, request: Request, body: bytes, request_id: str) -> Reply:
+    async def other(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """Operations that image models do not have: streaming, Converse."""
-        self._caller(request, body)
         operation = request.path_params["operation"][:60]
         message = f"The operation {operation!r} is not supported for image models; use InvokeModel."
         raise InvalidRequest(message, parameter="operation", allowed="invoke", nearest="invoke")
 
-    async def models(self, request: Request, body: bytes, request_id: str) -> Reply:
+    async def models(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """ListFoundationModels."""
-        names = self._names(self._caller(request, body))
+        names = self._names(key)
         return found(model_summaries(self._router.config, names, self._today(), request.query_params), request_id)
 
-    async def model(self, request: Request, body: bytes, request_id: str) -> Reply:
+    async def model(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """GetFoundationModel."""
-        names = self._names(self._caller(request, body))
+        names = self._names(key)
         wanted = request.path_params["model_id"]
         return found(model_details(self._router.config, names, self._today(), wanted), request_id)
 
-    async def profiles(self, request: Request, body: bytes, request_id: str) -> Reply:
+    async def profiles(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """ListInferenceProfiles."""
-        names = self._names(self._caller(request, body))
+        names = self._names(key)
         return found(profile_summaries(self._router.config, names, request.query_params), request_id)
 
-    async def profile(self, request: Request, body: bytes, request_id: str) -> Reply:
+    async def profile(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """GetInferenceProfile."""
-        names = self._names(self._caller(request, body))
+        names = self._names(key)
         return found(profile(self._router.config, names, request.path_params["name"]), request_id)
 
     def _names(self, key: Key) -> Sequence[str]:
         """What the caller may see: only what it may use."""
         return [name for name in offers(self._router.config) if key.may_use(name)]
 
-    def _caller(self, request: Request, body: bytes) -> Key:
-        """Who asks: by bearer key, or by SigV4. Without keys anybody, whatever is said. Raises Refused, SignatureError."""
-        if self._gate is None:
-            return ANYBODY
-        authorization = request.headers.get("authorization", "")
-        if not self._gate.keyed or not authorization.startswith(ALGORITHM):
-            return self._gate.identify(authorization)
-        return self._gate.named(self._verifier.verify(_signed(request, body)))
 
-
-def _signed(request: Request, body: bytes) -> Signed:
-    """The request as it stood on the wire: the signature is over the path before it was decoded."""
+def _signed(request: Request) -> Signed:
+    """The head of the request as it stood on the wire: the signature is over the path before it was decoded."""
     scope = request.scope
     return Signed(
         method=request.method,
         path=scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1"),
         query=scope.get("query_string", b"").decode("latin-1"),
         headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
-        body=body,
+        body=b"",
     )
 
 
-def _check(request: Request, body: bytes) -> None:
+def _check(request: Request) -> None:
     """What Bedrock checks before it looks into a body."""
-    if len(body) > MAX_BODY:
-        message = f"the body has {len(body):,} bytes; at most {MAX_BODY:,} are taken"
-        raise Refused(message, status=413, code="request_too_large")
     accepted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
     if not any(part in _JSON for part in accepted):
         message = "The Accept type is invalid. Answers are application/json."

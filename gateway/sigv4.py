@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 from ..providers.types import Secret
 from ..router.config import ServerConfig
 
-__all__ = ["ALGORITHM", "Pair", "SignatureError", "Signed", "Verifier"]
+__all__ = ["ALGORITHM", "Opened", "Pair", "SignatureError", "Signed", "Verifier"]
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW = timedelta(minutes=15)
@@ -114,48 +114,82 @@ class Verifier:
         self._source = source
         return self
 
-    def verify(self, request: Signed) -> str:
-        """The name of the server's key of whoever signed. Raises SignatureError.
+    def open(self, request: Signed) -> Opened:
+        """All that can be judged without the body, which is not looked at. Raises SignatureError.
 
-        An unknown key id takes the way of a known one, to its end, so that time does not tell which ids there are.
+        A signed digest of the body lets the signature be checked, too. An unknown key id then takes the way of a known
+        one, so that time does not tell which ids there are; without the digest it is refused here, for ids are no secrets
+        and bodies of strangers are not worth their memory.
         """
         self._renew()
         scope = _parse(request.header("authorization") or "")
         stamp = request.header("x-amz-date") or ""
         _check_date(scope, stamp, self._clock())
         _check_headers(scope, request)
-        digest = self._digest(request)
+        said = self._said(request)
         pair = self._pairs.get(scope.access_key_id)
-        secret = pair.secret.reveal() if pair else "no such key"
-        wanted = _signature(secret, scope, stamp, _canonical(request, scope.names, digest))
-        same = hmac.compare_digest(wanted.encode(), scope.signature.encode())
+        known = pair or Pair(access_key_id=scope.access_key_id, secret=Secret("no such key"), key="")
+        opened = Opened(pair=known, scope=scope, stamp=stamp, request=request, said=said)
+        same = said is None or opened.fits(said)
         if pair is None:
             raise SignatureError(
                 "UnrecognizedClientException", "The security token included in the request is invalid."
             )
         if not same:
-            raise _invalid(
-                "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
-                "Access Key and signing method. Consult the service documentation for details."
-            )
-        return pair.key
+            raise _mismatch()
+        return opened
+
+    def verify(self, request: Signed) -> str:
+        """The name of the server's key of whoever signed, body and all. Raises SignatureError."""
+        return self.open(request).finish(request.body)
 
     def _renew(self) -> None:
         server = self._source() if self._source else None
         if server is not None and server is not self._server:
             self._server, self._pairs = server, {pair.access_key_id: pair for pair in _pairs(server)}
 
-    def _digest(self, request: Signed) -> str:
-        """What stands for the body in what is signed. Raises SignatureError if it is not this body's."""
+    def _said(self, request: Signed) -> str | None:
+        """What the client says stands for the body. Raises SignatureError if it can stand for none."""
         said = request.header("x-amz-content-sha256")
-        if said == _UNSIGNED:
-            if not self._unsigned_payload:
-                raise _invalid("The payload must be signed: UNSIGNED-PAYLOAD is not accepted by this service.")
-            return said
-        found = hashlib.sha256(request.body).hexdigest()
-        if said is not None and not hmac.compare_digest(said.encode(), found.encode()):
+        if said == _UNSIGNED and not self._unsigned_payload:
+            raise _invalid("The payload must be signed: UNSIGNED-PAYLOAD is not accepted by this service.")
+        if said not in (None, _UNSIGNED) and not _DIGEST.fullmatch(said):
+            raise _invalid("The 'x-amz-content-sha256' header must be a SHA-256 in 64 lower-case hexadecimal digits.")
+        return said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A request whose headers are in order, from `Verifier.open`. What is left to judge is its body."""
+
+    pair: Pair
+    scope: _Scope = field(repr=False)
+    stamp: str
+    request: Signed = field(repr=False)
+    said: str | None
+
+    @property
+    def proven(self) -> bool:
+        """True if the signature has been found right: whoever asks has the secret."""
+        return self.said is not None
+
+    def finish(self, body: bytes) -> str:
+        """The name of the server's key of whoever signed. Raises SignatureError if this is not the body that they signed."""
+        if self.said == _UNSIGNED:
+            return self.pair.key
+        found = hashlib.sha256(body).hexdigest()
+        if self.said is None:
+            if not self.fits(found):
+                raise _mismatch()
+        elif not hmac.compare_digest(self.said, found):
             raise _invalid("The provided 'x-amz-content-sha256' header does not match what was computed.")
-        return found
+        return self.pair.key
+
+    def fits(self, digest: str) -> bool:
+        """True if the signature is the right one of a body with this digest."""
+        canonical = _canonical(self.request, self.scope.names, digest)
+        wanted = _signature(self.pair.secret.reveal(), self.scope, self.stamp, canonical)
+        return hmac.compare_digest(wanted.encode(), self.scope.signature.encode())
 
 
 def _pairs(server: ServerConfig) -> list[Pair]:
@@ -163,6 +197,13 @@ def _pairs(server: ServerConfig) -> list[Pair]:
         Pair(access_key_id=one.access_key_id, secret=Secret(one.secret.get_secret_value()), key=one.key)
         for one in server.sigv4
     ]
+
+
+def _mismatch() -> SignatureError:
+    return _invalid(
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+        "Access Key and signing method. Consult the service documentation for details."
+    )
 
 
 def _invalid(message: str) -> SignatureError:
