@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import orjson
@@ -123,7 +123,12 @@ class Endpoints:
     async def _made(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Reply:
         ask = await self._ask(operation, request, body, key)
         with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
-            result = await self._perform(ask, key)
+            try:
+                call = self._call(ask, key)
+            except Exception:
+                admission.withdraw()
+                raise
+            result = await call
             admission.settle(result)
         return self._respond(request, ask, result)
 
@@ -213,15 +218,18 @@ class Endpoints:
     async def _quote(self, ask: Ask) -> Quote:
         return await self.router.quote(ask.alias, ask.prompt, **ask.whole())
 
-    async def _perform(self, ask: Ask, key: Key) -> Result:
-        """Answers in the cache are not shared between keys: one must not find out what another has asked."""
+    def _call(self, ask: Ask, key: Key) -> Coroutine[Any, Any, Result]:
+        """The call, not yet begun.
+
+        Answers in the cache are not shared between keys: one must not find out what another has asked.
+        """
         tenant = key.name if self.gate.keyed else None
         if ask.operation is Operation.VARIATION:
             more = {"prompt": ask.prompt} if ask.prompt else {}
-            return await self.router.variation(ask.alias, image=ask.image, tenant=tenant, **ask.params, **more)
+            return self.router.variation(ask.alias, image=ask.image, tenant=tenant, **ask.params, **more)
         if ask.calls_edit:
-            return await self.router.edit(ask.alias, ask.prompt, image=ask.image, tenant=tenant, **ask.params)
-        return await self.router.generate(ask.alias, ask.prompt, tenant=tenant, **ask.params)
+            return self.router.edit(ask.alias, ask.prompt, image=ask.image, tenant=tenant, **ask.params)
+        return self.router.generate(ask.alias, ask.prompt, tenant=tenant, **ask.params)
 
     def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
         warnings: list[Warning] = [*ask.warnings, *result.warnings]

@@ -234,8 +234,15 @@ class Admission:
         """
         if self._over:
             return None
+        return self._end(bill(outcome, self.reserved, self._quote))
+
+    def withdraw(self) -> None:
+        """Give everything back: the request failed here, before anybody was asked."""
+        if not self._over:
+            self._end(_ZERO)
+
+    def _end(self, usd: Decimal) -> Decimal:
         self._over = True
-        usd = bill(outcome, self.reserved, self._quote)
         self._gate._settle(self.key, self._id, usd)
         return usd
 

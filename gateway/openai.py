@@ -103,6 +103,9 @@ def read_ask(operation: Operation, fields: Fields, aliases: Sequence[str]) -> As
     wire = _wire(fields)
     rest = {name: value for name, value in fields.items() if name not in _Wire.model_fields and value is not None}
     for name, value in (wire.lascaux or {}).items():
+        if name in _Wire.model_fields:
+            message = f"lascaux.{name}: {name} is a field of the request itself, so it stands beside lascaux"
+            raise InvalidRequest(message, parameter=f"lascaux.{name}", nearest=name)
         if name in rest and rest[name] != value:
             raise InvalidRequest(f"{named(name)} and lascaux.{named(name)} disagree", parameter=named(name))
         if value is not None:

@@ -396,3 +396,13 @@ def test_a_quote_may_be_awaited(opened: Open, router: Router) -> None:
             return admission.reserved
 
     assert asyncio.run(ask()) == ULTRA
+
+
+def test_what_fails_before_anybody_is_asked_costs_nothing(opened: Open, router: Router) -> None:
+    """Whatever else is said later."""
+    gate = opened(usd_per_day="1")
+    with admitted(gate, router) as admission:
+        assert admission.reserved == ULTRA
+        admission.withdraw()
+        assert admission.settle(None) is None
+    assert today(gate) == ("0", "0")

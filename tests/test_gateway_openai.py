@@ -493,9 +493,11 @@ def test_what_a_client_sends_again_by_itself_is_paid_for_once(running: World, ed
         else:
             client.images.generate(model="hero", prompt="impatient", extra_body=fresh)
 
-    ask(client)
+    with client:
+        ask(client)
     assert len(running.emulator.log) == before + 1
-    ask(running.client())
+    with running.client() as client:
+        ask(client)
     assert len(running.emulator.log) == before + 2
 
 
@@ -522,3 +524,13 @@ def test_a_later_sending_finds_the_call_it_belongs_to() -> None:
     assert {repeats.token("a", 1), repeats.token("a", 1)} == {one, two}
     assert repeats.token("b", 1) not in (one, two)
     assert repeats.token("a", 1) not in (one, two), "both have been found"
+
+
+@pytest.mark.parametrize("name", ["prompt", "model", "stream"])
+def test_a_field_of_openais_has_no_place_under_ours(running: World, name: str) -> None:
+    """It is refused where it would be lost or be there twice, and nobody is called."""
+    before = len(running.emulator.log)
+    fields = {"model": CANVAS, "image": base64.b64encode(png()).decode(), "lascaux": {name: "x"}}
+    answer = httpx2.post(f"{running.url}/v1/images/variations", json=fields)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, f"lascaux.{name}")
+    assert len(running.emulator.log) == before
