@@ -88,7 +88,7 @@ class Edge:
     def _stranger(self, headers: Headers) -> Refused | None:
         host = headers.get("host", "").lower()
         origin = headers.get("origin")
-        if origin is not None and not self.origins & {origin, "*"} and urlsplit(origin).netloc.lower() != host:
+        if origin is not None and not self.origins & {origin, "*"} and _host_of(origin) != host:
             message = (
                 "web pages of other origins may not ask here; server.cors_origins in the configuration allows them"
             )
@@ -101,4 +101,12 @@ class Edge:
         except ValueError:
             message = "a gateway without keys answers to localhost and to addresses only; give it keys (server.keys)"
             return Refused(message, status=403, code="host_not_allowed", type="permission_error")
+        return None
+
+
+def _host_of(origin: str) -> str | None:
+    """None for what is no origin at all."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
         return None

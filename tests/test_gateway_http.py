@@ -283,6 +283,7 @@ def test_quote_and_explain_ask_nobody(serve: Serve) -> None:
         ({"host": "127.0.0.1.evil.example:80"}, 403),
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"origin": "https://app.example"}, 200),
         ({"host": "localhost:4000", "origin": "http://localhost:4000"}, 200),
     ],
