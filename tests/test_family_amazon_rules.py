@@ -460,6 +460,8 @@ def test_nothing_is_dropped_silently(pair: tuple[str, Task], fields: dict[str, A
     keys = every_key(body)
     given = {name: value for name, value in fields.items() if name not in ("options", "strict")}
     for name, value in (given | dict(request.options)).items():
+        if name == "mask_mode" and "mask" in names:
+            continue  # how to read a mask that is of no use is told with the mask
         if name in names or fulfilled(calls[0], name, value) or (name == "n" and len(calls) > 1):
             continue
         assert keys & (_SENT_AS.get(name) or {_PLACES.get(name, camel(name))}), (name, value, body)

@@ -212,7 +212,7 @@ def test_an_interrupt_starts_no_new_calls() -> None:
         deadline = time.monotonic() + 5
         while router._runtime.deployments["core"].in_flight and time.monotonic() < deadline:
             threading.Event().wait(0.01)
-    assert len(provider.sent) == 3
+    assert 1 <= len(provider.sent) <= 3  # a part that had not begun yet when the interrupt came is not sent
 
 
 @pytest.mark.parametrize("bad", ["\ud800", "x" * 1000])
