@@ -565,7 +565,8 @@ def test_a_raw_mask_in_black_and_white_means_what_litellm_sends(
 
 
 @pytest.mark.parametrize(
-    ("name", "params"), [("nova", {"taskType": "IMAGE_VARIATION"}), ("sd3", {"task": "image_to_image", "strength": 0.5})]
+    ("name", "params"),
+    [("nova", {"taskType": "IMAGE_VARIATION"}), ("sd3", {"task": "image_to_image", "strength": 0.5})],
 )
 def test_a_raw_mask_without_use_is_one_warning(name: str, params: dict[str, Any], bedrock: Emulator) -> None:
     """Not that it marks something, and that there is none, as well."""
