@@ -42,7 +42,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python -m lascaux demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: lint types contracts test
 

@@ -335,7 +335,7 @@ def scenario(world: Any, seed: int) -> Any:
     return w
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_whatever_happens_the_rules_hold(world: Any, seed: int) -> None:
     """It ends before the deadline, keeps to attempts, budget, breakers and limits, and its records add up."""

@@ -144,7 +144,8 @@ class Day:
         late = now + self.world.retry.max_backoff >= trail.deadline
         doubted = tried and (late or deployment.state(now) is not State.CLOSED)
         room = region.quota is None or region.quota.free_at(now) <= now
-        return room and not region.ill(now) and deployment.ready(now) and not doubted
+        own = deployment.free(now) > self.world.context.line.waiting(deployment)  # the others' places are not ours
+        return room and own and not region.ill(now) and deployment.ready(now) and not doubted
 
     def play(self) -> Day:
         """To the end."""
