@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ..providers.errors import AttemptTimeout, LascauxError
 from ..providers.param_pictures import PICTURE_NAMES
@@ -27,6 +27,8 @@ from .reload import Reload, Source
 from .runtime import Run, addressed
 
 __all__ = ["AsyncRouter"]
+
+T = TypeVar("T")
 
 _READERS = 8
 """Threads in which pictures are read and requests planned: few, for each may hold a decoded picture."""
@@ -86,8 +88,7 @@ class AsyncRouter(Client):
     async def _explain_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
         """In a thread, for there may be pictures to read."""
         self._check_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, in_context(self._explain), alias, prompt, params)
+        return await _aside(self._readers, self._explain, alias, prompt, params)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         self._bury(asyncio.get_running_loop())
@@ -104,6 +105,8 @@ class AsyncRouter(Client):
             if not run.calls:
                 task.cancel()
             raise
+        finally:
+            del task  # it holds its error, whose traceback holds this frame
 
     def _bury(self, loop: asyncio.AbstractEventLoop) -> None:
         """Another event loop than last time: end what earlier ones have left behind when they were closed."""
@@ -130,8 +133,7 @@ class AsyncRouter(Client):
             served = await self._drive(run, run.flow, effect)
             if is_pending(served):
                 # Not in the threads for calls: these are many, and each conversion holds a decoded picture.
-                loop = asyncio.get_running_loop()
-                served = await loop.run_in_executor(self._converters, in_context(converted), served)
+                served = await _aside(self._converters, converted, served)
             return run.finish(served)
         except BaseException as error:
             run.fail(error)
@@ -151,16 +153,18 @@ class AsyncRouter(Client):
         route, options = addressed(self._runtime, alias, dict(params))
         trail = options.trail(route, started)
         future = self._readers.submit(in_context(self._plan), alias, prompt, params, started)
-        begun = asyncio.wrap_future(future)
         try:
-            await asyncio.wait({begun}, timeout=trail.deadline - clock())
-            if not begun.done():
+            await asyncio.wait({_bell(future)}, timeout=trail.deadline - clock())
+            if not future.done():
                 raise too_late(trail, 0, None)
         except BaseException as error:
             if not future.cancel():
-                begun.add_done_callback(partial(self._abandon, error))
+                future.add_done_callback(partial(self._abandon, error))
             raise
-        return begun.result()
+        else:
+            return future.result()
+        finally:
+            del future  # it holds its error, whose traceback holds this frame
 
     def _plan(self, alias: str, prompt: str, params: dict[str, Any], started: float) -> tuple[Run, Effect]:
         run = self._begin(alias, prompt, params, started)
@@ -171,7 +175,7 @@ class AsyncRouter(Client):
             self._generations.leave(run.runtime)
             raise
 
-    def _abandon(self, error: BaseException, begun: asyncio.Future[tuple[Run, Effect]]) -> None:
+    def _abandon(self, error: BaseException, begun: Future[tuple[Run, Effect]]) -> None:
         """End the request that nobody waits for any more, and give back the place it may have taken."""
         if not begun.cancelled() and begun.exception() is None:
             run, _ = begun.result()
@@ -201,6 +205,7 @@ class AsyncRouter(Client):
             served: Served = end.value
             return served
         finally:
+            effect = outcome = None  # the traceback of an error holds this frame, and these may hold the error
             flow.close()
 
     async def _perform(self, run: Run, flow: Flow, effect: Any) -> Any:
@@ -232,17 +237,19 @@ class AsyncRouter(Client):
                 raise
             raise unsent() from None  # `aclose` was quicker
         future.add_done_callback(partial(_orphaned, asyncio.get_running_loop(), run, flow))
-        outcome = asyncio.wrap_future(future)
+        bell = _bell(future)
         run.calls.add(future)
         try:
-            await asyncio.wait({outcome}, timeout=send.until - self._runtime.context.clock())
-            if not outcome.done() and future.cancel():
+            await asyncio.wait({bell}, timeout=send.until - self._runtime.context.clock())
+            if not future.done() and future.cancel():
                 raise AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
-            if outcome.cancelled():
+            await bell
+            if future.cancelled():
                 raise unsent()
-            return await outcome
+            return future.result()
         finally:
             run.calls.discard(future)
+            del future  # it holds its error, whose traceback holds this frame
 
     async def aclose(self) -> None:
         """Give back threads and connections, once the calls under way have ended.
@@ -261,6 +268,36 @@ class AsyncRouter(Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _bell(future: Future[Any]) -> asyncio.Future[None]:
+    """Done once ``future`` is. `asyncio.wrap_future` would tie it, with its outcome, into a ring for the collector."""
+    loop = asyncio.get_running_loop()
+    bell: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not bell.done():
+            bell.set_result(None)
+
+    def ring(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the event loop may be closed
+            loop.call_soon_threadsafe(settle)
+
+    future.add_done_callback(ring)
+    return bell
+
+
+async def _aside(pool: ThreadPoolExecutor, function: Callable[..., T], *args: Any) -> T:
+    """What a function gives in a thread of ``pool``. Cancelled, it does not begin, if it has not yet."""
+    future = pool.submit(in_context(function), *args)
+    try:
+        await _bell(future)
+        return future.result()
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+    finally:
+        del future  # it holds its error, whose traceback holds this frame
 
 
 def _orphaned(loop: asyncio.AbstractEventLoop, run: Run, flow: Flow, _: Future[Any]) -> None:

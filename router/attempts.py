@@ -20,7 +20,7 @@ from .choice import choose, early_probe, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
-from .endings import nobody_left, too_late, twin
+from .endings import left_off, nobody_left, remembered, too_late, twin
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .health import State
 from .plan import Alias, Step, nobody_can
@@ -147,7 +147,7 @@ class _Part:
         except LascauxError as error:
             # What failed because our caller has gone may well succeed for those who wait.
             gone = self.trail.stopped.is_set() and not isinstance(error, RequestError)
-            yield Land(flight, None if gone else error)
+            yield Land(flight, None if gone else twin(error))
             raise
         except Exception as error:
             flight.land(error)  # a mistake of ours: it would be the same for all who wait
@@ -166,9 +166,9 @@ class _Part:
                 if now >= self.trail.deadline:
                     raise self._too_late()
                 if self.context.line.ended:
-                    raise self.last_error or NoDeploymentAvailable("this router is closed")
+                    raise left_off(self.last_error, "this router is closed")
                 if self.trail.stopped.is_set():
-                    raise self.last_error or NoDeploymentAvailable("the caller has gone before anybody was asked")
+                    raise left_off(self.last_error, "the caller has gone before anybody was asked")
                 step, permit = self._next(now)
                 if step is None:
                     yield self._stand(now)
@@ -245,7 +245,7 @@ class _Part:
             self._settle(permit, error, abandoned=silent)
             if not silent:
                 self._teach(step, permit, started, error)
-            self._record(record, outcome=error.code, error=error, may_be_billed=error.may_be_billed)
+            self._record(record, outcome=error.code, error=remembered(error), may_be_billed=error.may_be_billed)
             if not error.retry:
                 raise
             self._learn(step.alias.name, candidate.name, error)
@@ -271,7 +271,10 @@ class _Part:
         outcomes: list[Served | LascauxError] = yield Gather(tuple(part.run() for part in parts))
         failures = [outcome for outcome in outcomes if isinstance(outcome, LascauxError)]
         if len(failures) == len(outcomes):
-            raise next((error for error in failures if not error.retry), failures[0])
+            try:
+                raise next((error for error in failures if not error.retry), failures[0])
+            finally:
+                del failures, outcomes  # its traceback holds this frame
         pieces: list[Piece] = []
         for part, outcome in zip(step.parts, outcomes, strict=True):
             if isinstance(outcome, LascauxError):
@@ -366,9 +369,7 @@ class _Part:
 
     def _record(self, record: Attempt, **outcome: Any) -> None:
         duration = self.context.clock() - self.trail.started - record.started
-        error = outcome.get("error")
-        if error is not None:
-            outcome.setdefault("request_id", getattr(error, "request_id", None))
+        outcome.setdefault("request_id", getattr(outcome.get("error"), "request_id", None))
         self.trail.attempts.append(replace(record, duration=duration, **outcome))
 
     def _learn(self, alias: str, name: str, error: LascauxError) -> None:

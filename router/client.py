@@ -281,6 +281,7 @@ class Router(Client):
             served: Served = end.value
             return served
         finally:
+            effect = outcome = None  # the traceback of an error holds this frame, and these may hold the error
             flow.close()
 
     def _perform(self, run: Run, effect: Any) -> Any:
@@ -359,7 +360,6 @@ def in_context(function: Callable[..., T]) -> Callable[..., T]:
 
 
 def _outcome(future: Future[Served]) -> Served | LascauxError:
-    try:
-        return future.result()
-    except LascauxError as error:
-        return error
+    """Not raised here: a traceback would hold the future, which holds the error."""
+    error = future.exception()
+    return error if isinstance(error, LascauxError) else future.result()

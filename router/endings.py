@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 from ..providers.errors import AttemptTimeout, LascauxError
 from .context import Trail
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 
-__all__ = ["nobody_left", "too_late", "twin", "unsent"]
+__all__ = ["left_off", "nobody_left", "remembered", "too_late", "twin", "unsent"]
+
+E = TypeVar("E", bound=BaseException)
 
 
 def too_late(trail: Trail, part: int, last: LascauxError | None) -> DeadlineExceeded:
@@ -36,16 +39,38 @@ def nobody_left(
     return error
 
 
+def left_off(last: LascauxError | None, reason: str) -> LascauxError:
+    """It is not gone on with: what the last attempt ended with, or the reason if there was none."""
+    return twin(last) if last else NoDeploymentAvailable(reason)
+
+
 def unsent() -> AttemptTimeout:
     """The caller has gone before the call left: nothing was sent, nothing is billed."""
     return AttemptTimeout("the caller has gone before the call could start", may_be_billed=False)
 
 
-def twin(error: BaseException) -> BaseException:
+def twin(error: E) -> E:
     """The same failure for another waiter: an exception that is raised twice would mix two tracebacks."""
     other = copy.copy(error)
     other.__cause__ = error.__cause__
     return other
+
+
+def remembered(error: LascauxError) -> LascauxError:
+    """What a record keeps of a call's error: nothing that holds the frames of the request, and through them its body.
+
+    These hold the record in turn: only the garbage collector would end such a ring, and that may take long. An error that
+    may still reach the caller keeps its traceback, and a copy is remembered.
+    """
+    if not error.retry:
+        return copy.copy(error)
+    one: BaseException | None = error
+    seen: set[int] = set()
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return error
 
 
 def _so_far(trail: Trail, part: int, last: LascauxError | None) -> str:
