@@ -19,12 +19,15 @@ from .errors import Refused
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-__all__ = ["Fields", "read_fields"]
+__all__ = ["Fields", "read_fields", "read_json"]
 
 Fields = dict[str, Any]
 
 _MOST_PARTS = 200
 _MOST_DEPTH = 16
+_MOST_VALUES = 20_000
+_STRETCH = 64 * 1024
+"""Bytes that are counted at a time, so that a body of nothing else is refused at once."""
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _KEY = re.compile(r"\[([^\[\]]*)\]")
 _SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?")
@@ -41,12 +44,27 @@ def read_fields(content_type: str, body: bytes) -> Fields:
         found: Fields = _texts(_nested(_parts(content_type, body)))
         return found
     try:
-        found = orjson.loads(body)
+        found = read_json(body)
     except ValueError as problem:
         raise _unreadable(f"the body is not JSON: {str(problem)[:200]}") from None
     if not isinstance(found, dict):
         raise _unreadable("the body must be a JSON object with parameters")
     return found
+
+
+def read_json(body: bytes) -> Any:
+    """What a JSON body says. Raises ValueError if it is none, `Refused` (400) if it has more values than any request.
+
+    Megabytes of small values would take a hundred times as much memory, and stop all other requests while they are read.
+    Counted is what begins and parts values, wherever it stands: base64 has none of it, and a prompt is no longer than that.
+    """
+    count = 0
+    for start in range(0, len(body), _STRETCH):
+        end = start + _STRETCH
+        count += body.count(b",", start, end) + body.count(b"{", start, end) + body.count(b"[", start, end)
+        if count > _MOST_VALUES:
+            raise _unreadable(f"the body has too many values: it may have {_MOST_VALUES:,} of '{{', '[' and ','")
+    return orjson.loads(body)
 
 
 def _unreadable(message: str) -> Refused:

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from ..providers.errors import InvalidRequest
 from ..router.async_client import AsyncRouter
 from ..router.records import Result
-from .errors import Refused
+from .errors import Refused, Stopped
 from .gate import Gate
 from .intake import Intake
 from .keys import ANYBODY, Key
@@ -43,8 +43,8 @@ _LONGEST_TOKEN = 128
 _JSON = ("", "*/*", "application/*", "application/json")
 
 
-_LARGE = 1024 * 1024
-"""Bytes of a body whose digest is not worked out in the event loop."""
+_SMALL = 16 * 1024
+"""Bytes of a body that is judged and read in the event loop: a larger one takes longer than the way to a thread."""
 
 Make = Callable[[Request, bytes, str, Key], Awaitable[Reply]]
 """(request, body, id of the answer, who asks) -> the answer."""
@@ -58,12 +58,13 @@ def routes(
     verifier: Verifier | None = None,
     today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     clock: Callable[[], float] = monotonic,
+    resends: Resends | None = None,
 ) -> list[BaseRoute]:
     """Bedrock's addresses, for an application. Without a ``gate`` everybody may ask; ``verifier`` checks SigV4.
 
     Make the router with ``picture_files=False``, as for every application that strangers reach.
     """
-    endpoints = NativeEndpoints(router, gate, today=today, clock=clock)
+    endpoints = NativeEndpoints(router, gate, today=today, resends=resends or Resends(clock))
     door = _Door(intake or Intake(), gate, verifier or Verifier(()))
     posts = {
         "/model/{model_id:path}/invoke": endpoints.invoke,
@@ -119,7 +120,7 @@ class _Door:
 
     async def _finished(self, opened: Opened, body: bytes) -> Key:
         assert self._gate is not None
-        if len(body) > _LARGE:
+        if len(body) > _SMALL:
             return self._gate.named(await asyncio.to_thread(opened.finish, body))
         return self._gate.named(opened.finish(body))
 
@@ -152,6 +153,8 @@ class _Address:
             return await self._make(request, body, request_id, key)
         except Exception as error:
             return _told(error, None, request_id)
+        except asyncio.CancelledError:  # the time to drain is over: a bare 500 would make SDKs ask, and pay, again
+            return _told(Stopped(), None, request_id)
 
 
 def _told(error: Exception, dialect: Dialect | None, request_id: str, name: str = "") -> Reply:
@@ -176,18 +179,21 @@ class NativeEndpoints:
         gate: Gate | None,
         *,
         today: Callable[[], date],
-        clock: Callable[[], float],
+        resends: Resends,
     ) -> None:
         self._router = router
         self._gate = gate
         self._today = today
-        self._resends = Resends(clock)
+        self._resends = resends
 
     async def invoke(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """InvokeModel."""
         _check(request)
         model_id = request.path_params["model_id"]
-        invocation = read_invocation(model_id, body, request.headers)
+        if len(body) > _SMALL:
+            invocation = await asyncio.to_thread(read_invocation, model_id, body, request.headers)
+        else:
+            invocation = read_invocation(model_id, body, request.headers)
         name = resolve(self._router.config, model_id, key.may_use)
 
         async def make() -> Reply:

@@ -13,8 +13,6 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-import orjson
-
 from ..providers.catalog import Catalog, Model
 from ..providers.errors import InvalidRequest
 from ..providers.param_names import NAMES
@@ -22,6 +20,8 @@ from ..providers.param_native import CONTAINERS, MISSPELT, NATIVE_NAMES
 from ..providers.param_pictures import PICTURE_NAMES
 from ..providers.param_values import named, shown
 from ..providers.types import Image
+from .errors import Refused
+from .forms import read_json
 
 __all__ = ["MAX_BODY", "Dialect", "Invocation", "read_invocation"]
 
@@ -35,6 +35,8 @@ _GUARDRAIL = {
 _PLAIN_WAYS = {"x-amzn-bedrock-performanceconfig-latency": "standard", "x-amzn-bedrock-service-tier": "default"}
 """What image models can do of two headers: AWS offers them no other way (WIRE.md, section 2)."""
 _SIDES = ("width", "height")
+_MOST_PROMPTS = 100
+"""Entries of SDXL's list, of which AWS names no limit: a bound of ours, far above what is in use."""
 
 
 class Dialect(StrEnum):
@@ -84,17 +86,21 @@ def read_invocation(model_id: str, body: bytes, headers: Mapping[str, str] | Non
 
 
 def _document(body: bytes) -> dict[str, Any]:
+    allowed = "a JSON object"
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        document = read_json(body)
+    except ValueError:
         raise InvalidRequest(
             "Malformed input request: the body is not JSON, please reformat your input and try again.",
             parameter="body",
-            allowed="a JSON object",
+            allowed=allowed,
         ) from None
+    except Refused as refused:
+        message = f"Malformed input request: {refused}, please reformat your input and try again."
+        raise InvalidRequest(message, parameter="body", allowed=allowed) from None
     if not isinstance(document, dict):
         message = "Malformed input request: expected type: JSONObject, please reformat your input and try again."
-        raise InvalidRequest(message, parameter="body", allowed="a JSON object")
+        raise InvalidRequest(message, parameter="body", allowed=allowed)
     return document
 
 
@@ -172,6 +178,9 @@ def _prompt(document: Mapping[str, Any]) -> str:
 def _first_text(document: Mapping[str, Any]) -> str:
     """The first of SDXL's prompts that is not a negative one."""
     entries = document.get("text_prompts")
+    if isinstance(entries, list) and len(entries) > _MOST_PROMPTS:
+        message = f"text_prompts has {len(entries):,} entries; at most {_MOST_PROMPTS} are taken"
+        raise InvalidRequest(message, parameter="text_prompts", allowed=f"at most {_MOST_PROMPTS} entries")
     for entry in entries if isinstance(entries, list) else ():
         text, weight = (entry.get("text"), entry.get("weight", 1)) if isinstance(entry, dict) else (None, 1)
         if isinstance(text, str) and text and isinstance(weight, (int, float)) and weight > 0:

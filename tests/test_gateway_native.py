@@ -6,6 +6,7 @@ import asyncio
 import base64
 import importlib.util
 import sys
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -20,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lascaux import Config
 from lascaux.gateway.errors import Refused
+from lascaux.gateway.forms import read_fields
 from lascaux.gateway.native_answer import Reply, failed, served
 from lascaux.gateway.native_control import model_summaries, profile_summaries
 from lascaux.gateway.native_names import offers, resolve
@@ -110,6 +112,43 @@ def test_only_fields_of_a_body_become_parameters() -> None:
     assert asked.params == {"native": {"tenant": "a", "cache": False, "n": 3}}
     alone = read_invocation("hero", b'{"text_prompts": [{"text": "x"}], "width": 512}')
     assert alone.params["native"] == {"width": 512}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}" * 10_000_000,
+        b'{"a": [' + b"{}," * 5_000_000 + b"{}]}",
+        b"[" * 20_000_001,
+        b'{"prompt": ["' + b"," * 20_000,
+    ],
+    ids=["objects", "list", "depth", "commas"],
+)
+def test_a_body_of_very_many_values_is_refused_before_it_is_read(body: bytes) -> None:
+    """By both kinds of addresses, at once, and without the memory that its values would take."""
+    tracemalloc.start()
+    with pytest.raises(InvalidRequest, match="too many values") as native:
+        read_invocation(CORE, body)
+    with pytest.raises(Refused, match="too many values") as ours:
+        read_fields("application/json", body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000
+    assert failed(native.value, None, "id").status == ours.value.status == 400
+
+
+def test_a_large_picture_and_a_long_prompt_are_no_many_values() -> None:
+    """Base64 has no commas, and a prompt is all commas at most once."""
+    body = orjson.dumps({"prompt": "a, " * 3000, "image": "A" * 20_000_000})
+    assert len(read_invocation(CORE, body).prompt) == len(read_fields("", body)["prompt"]) == 9000
+
+
+def test_a_list_of_prompts_has_an_end() -> None:
+    """Before it is gone through."""
+    prompts = [{"text": "", "weight": 1}] * 100
+    assert read_invocation("hero", orjson.dumps({"text_prompts": [*prompts[1:], {"text": "x"}]})).prompt == "x"
+    with pytest.raises(InvalidRequest, match="at most 100"):
+        read_invocation("hero", orjson.dumps({"text_prompts": [*prompts, {"text": "x"}]}))
 
 
 def test_headers_say_more() -> None:
