@@ -25,6 +25,7 @@ from .intake import Bounds, Intake
 from .links import Links
 from .native import routes as native_routes
 from .openai import Operation
+from .resends import Resends
 from .sigv4 import Verifier
 
 __all__ = ["create_app"]
@@ -53,8 +54,9 @@ def create_app(
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds)
+    links, resends = links or Links(now=now), Resends(time.monotonic)
     endpoints = Endpoints(
-        router, gate=gate, intake=intake, links=links or Links(now=now), public_url=public_url, now=now
+        router, gate=gate, intake=intake, links=links, resends=resends, public_url=public_url, now=now
     )
 
     @asynccontextmanager
@@ -63,10 +65,11 @@ def create_app(
             yield
         finally:
             await router.aclose()
+            await endpoints.finish()
             gate.close()
 
     return Starlette(
-        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier)],
+        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, resends=resends)],
         middleware=_middleware(gate.keyed, cors_origins, hosts),
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,

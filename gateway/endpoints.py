@@ -21,14 +21,14 @@ from ..router.explain import Quote
 from ..router.records import Result
 from .answers import document, events, headers
 from .edge import answer
-from .errors import Refused, failure_of
+from .errors import Refused, Stopped, failure_of
 from .forms import read_fields
 from .gate import Gate
 from .intake import Intake
 from .keys import Key
 from .links import Links
 from .native_answer import Reply
-from .openai import Ask, Operation, read_ask
+from .openai import Ask, Operation, bounded, read_ask
 from .resends import Repeats, Resends
 
 __all__ = ["Endpoint", "Endpoints"]
@@ -78,6 +78,8 @@ class Endpoint:
             return await self._make(request, body, key)
         except LascauxError as error:
             return _response(_refusal(request, error))
+        except asyncio.CancelledError:  # the time to drain is over: a bare 500 would make clients ask, and pay, again
+            return _response(_refusal(request, Stopped()))
 
 
 class Endpoints:
@@ -90,6 +92,7 @@ class Endpoints:
         gate: Gate,
         intake: Intake,
         links: Links,
+        resends: Resends | None = None,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -100,9 +103,14 @@ class Endpoints:
         self._public_url = public_url.rstrip("/") if public_url else None
         self._now = now
         self._started = int(now())
-        self._named = Resends(time.monotonic)
+        self._named = resends or Resends(time.monotonic)
         self._counted = Resends(time.monotonic, keep=_JUST_ENDED)
         self._repeats = Repeats()
+
+    async def finish(self) -> None:
+        """Book what is under way, once the router is closed."""
+        await self._named.finish()
+        await self._counted.finish()
 
     def images(self, operation: Operation) -> Answer:
         """Pictures from words, or from pictures."""
@@ -213,7 +221,10 @@ class Endpoints:
             fields = await asyncio.to_thread(read_fields, content_type, body.pop())
         else:
             fields = read_fields(content_type, body.pop())
-        return read_ask(operation, fields, self._names(key))
+        ask = read_ask(operation, fields, self._names(key))
+        alias = self.router.config.alias(ask.alias)
+        retry = (alias.retry if alias else None) or self.router.config.retry
+        return bounded(ask, retry.deadline)
 
     async def _quote(self, ask: Ask) -> Quote:
         return await self.router.quote(ask.alias, ask.prompt, **ask.whole())

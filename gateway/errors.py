@@ -26,7 +26,7 @@ from ..providers.errors import (
 )
 from ..router.errors import DeadlineExceeded, NoDeploymentAvailable, RoutingError, UnknownAlias
 
-__all__ = ["Failure", "Refused", "failure_of", "public"]
+__all__ = ["Failure", "Refused", "Stopped", "failure_of", "public"]
 
 _ACCOUNT = re.compile(r"arn:aws[a-z-]*:[^\s'\",]+|(?<!\d)\d{12}(?!\d)|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}")
 _LONGEST = 2000
@@ -60,6 +60,17 @@ class Refused(LascauxError):
         self.retry_after = retry_after
         """Seconds."""
         self.should_retry = should_retry
+
+
+class Stopped(LascauxError):
+    """The gateway ends while a request is under way. Its call may still end well, and then it is booked."""
+
+    status = 502
+    default_code = "gateway_stopped"
+    default_may_be_billed = True
+
+    def __init__(self) -> None:
+        super().__init__("the gateway was stopped before the answer came")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

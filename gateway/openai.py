@@ -8,7 +8,7 @@ still send.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -21,9 +21,10 @@ from ..providers.param_native import NATIVE_NAMES
 from ..providers.param_pictures import PICTURE_NAMES
 from ..providers.param_values import flag, named, shown
 from ..providers.types import Task, Warning
+from ..router.config.durations import parse_duration
 from .forms import Fields
 
-__all__ = ["Ask", "Operation", "read_ask"]
+__all__ = ["Ask", "Operation", "bounded", "read_ask"]
 
 _LONGEST_MODEL = 2048
 _ROUTING = ("strict", "deadline", "attempt_timeout", "max_wait", "cache", "routing_key")
@@ -129,6 +130,18 @@ def read_ask(operation: Operation, fields: Fields, aliases: Sequence[str]) -> As
         stream=bool(wire.stream),
         warnings=tuple(warnings),
     )
+
+
+def bounded(ask: Ask, longest: float) -> Ask:
+    """No client waits longer than ``longest`` seconds, the configured deadline: a gateway that ends drains for as long."""
+    seconds = parse_duration(ask.params.get("deadline"))
+    if seconds is None or seconds <= longest:
+        return ask
+    message = f"{seconds:g} s became {longest:g} s, the deadline of the configuration"
+    warning = Warning(code="adapted", parameter="deadline", message=message)
+    if ask.params.get("strict"):
+        raise InvalidRequest(f"{warning}; strict allows no such change", parameter="deadline", allowed=f"{longest:g}")
+    return replace(ask, params={**ask.params, "deadline": longest}, warnings=(*ask.warnings, warning))
 
 
 def _wire(fields: Fields) -> _Wire:

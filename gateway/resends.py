@@ -31,7 +31,7 @@ class Resends:
     ) -> None:
         self._clock = clock
         self._keep, self._max_bytes, self._most = keep, max_bytes, most
-        self._running: dict[str, asyncio.Task[Reply]] = {}
+        self._running: dict[object, asyncio.Task[Reply]] = {}
         self._kept: OrderedDict[str, tuple[float, Reply]] = OrderedDict()
         self.bytes = 0
         """Of the answers that are kept."""
@@ -41,21 +41,31 @@ class Resends:
 
         What has begun is carried out, even if everybody who waits for it goes away. None is nobody's token.
         """
-        if token is None:
-            return await make()
         self._forget()
-        if token in self._kept:
+        if token is not None and token in self._kept:
             return self._kept[token][1]
-        task = self._running.get(token)
+        name: object = object() if token is None else token
+        task = self._running.get(name)
         if task is None:
             task = asyncio.ensure_future(make())
-            self._running[token] = task
-            task.add_done_callback(lambda done: self._ended(token, done))
+            self._running[name] = task
+            task.add_done_callback(lambda done: self._ended(name, done))
         return await asyncio.shield(task)
 
-    def _ended(self, token: str, task: asyncio.Task[Reply]) -> None:
+    async def finish(self, patience: float = 5.0) -> None:
+        """Let what is under way come to its end, its bill included; after ``patience`` seconds it is cancelled."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running.values(), timeout=patience)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    def _ended(self, token: object, task: asyncio.Task[Reply]) -> None:
         del self._running[token]
-        if task.cancelled() or task.exception() is not None or not _final(task.result()):
+        failed = task.cancelled() or task.exception() is not None  # looked at, for there may be nobody left to tell
+        if failed or not isinstance(token, str) or not _final(task.result()):
             return
         reply = task.result()
         if len(reply.body) <= self._max_bytes:

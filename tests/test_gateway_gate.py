@@ -405,4 +405,4 @@ def test_what_fails_before_anybody_is_asked_costs_nothing(opened: Open, router: 
         assert admission.reserved == ULTRA
         admission.withdraw()
         assert admission.settle(None) is None
-    assert today(gate) == ("0", "0")
+    assert today(gate) == ("0.00", "0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import platform
@@ -12,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,11 +24,14 @@ from lascaux.emulator import Emulator
 from lascaux.gateway.app import create_app
 from lascaux.gateway.errors import Refused, public
 from lascaux.gateway.forms import read_fields
+from lascaux.gateway.gate import open_gate
 from lascaux.gateway.intake import Bounds
+from lascaux.gateway.keys import ANYBODY
 from lascaux.gateway.links import Links
 from lascaux.gateway.memory import return_large_blocks
 from lascaux.providers.fake import FakeProvider
 from lascaux.providers.types import Call, ImageResult, Target
+from lascaux.router.config import ServerConfig
 
 Serve = Callable[[Any], AbstractContextManager[str]]
 
@@ -366,3 +371,47 @@ def test_what_is_nobodys_business_is_not_said() -> None:
 def test_the_memory_of_pictures_goes_back_to_the_system() -> None:
     """Where the C library has a way to ask for it."""
     assert return_large_blocks() == (platform.libc_ver()[0] == "glibc")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status"),
+    [(GENERATIONS, ASK, 502), ("/model/hero/invoke", {"prompt": "An otter"}, 424)],
+)
+def test_a_drain_that_runs_out_makes_nobody_pay_twice(path: str, fields: dict[str, Any], status: int) -> None:
+    """The client is told not to ask again, and what its call has cost is booked, for a key without limits as well."""
+    provider, sent = Held(), []
+    router = AsyncRouter(PLAIN, provider=provider, picture_files=False)
+    gate = open_gate(ServerConfig(), clock=lambda: 0.0, now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    app = create_app(router, gate=gate)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps(fields).encode(), "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def play() -> str:
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+        scope |= {"headers": [(b"host", b"localhost")], "server": ("localhost", 80), "scheme": "http"}
+        async with app.router.lifespan_context(app):
+            request = asyncio.ensure_future(app(scope, receive, send))
+            await asyncio.to_thread(provider.begun.wait, 20)
+            request.cancel()
+            await request
+            assert sent[0]["status"] == status
+            assert status == 424 or (b"x-should-retry", b"false") in sent[0]["headers"]
+            provider.go.set()
+        spent: str = gate.usage(ANYBODY)["usd_today"]
+        return spent
+
+    assert asyncio.run(play()) == "0.04"
+
+
+def test_no_client_waits_longer_than_the_configuration_does(url: str) -> None:
+    """A longer deadline is cut, with a warning, or refused where nothing may be changed."""
+    answer = httpx2.post(f"{url}{GENERATIONS}", json={**ASK, "deadline": "2h"})
+    assert [one["parameter"] for one in answer.json()["lascaux"]["warnings"]] == ["deadline"]
+    answer = httpx2.post(f"{url}{GENERATIONS}", json={**ASK, "deadline": "2h", "strict": True})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "deadline")
+    answer = httpx2.post(f"{url}{GENERATIONS}", json={**ASK, "deadline": 5})
+    assert not answer.json()["lascaux"].get("warnings")
