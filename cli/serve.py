@@ -203,7 +203,7 @@ def _application(router: AsyncRouter, public_url: str | None) -> Any:
     return create_app(
         router,
         gate=gate,
-        verifier=Verifier.of(server).follow(lambda: router.config.server),
+        verifier=Verifier.of(server).follow(lambda: router.config.server, log.error),
         bounds=Bounds(body=server.max_body, in_flight=server.max_in_flight),
         links=Links(ttl=server.link_ttl),
         cors_origins=server.cors_origins,

@@ -18,7 +18,8 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from ..providers.types import Secret
-from ..router.config import ServerConfig
+from ..router.config.server import SHORTEST, ServerConfig
+from ..router.errors import ConfigError
 
 __all__ = ["ALGORITHM", "Opened", "Pair", "SignatureError", "Signed", "Verifier"]
 
@@ -103,15 +104,21 @@ class Verifier:
         self._unsigned_payload = unsigned_payload
         self._source: Callable[[], ServerConfig] | None = None
         self._server: ServerConfig | None = None
+        self._failed: Callable[[str], None] = lambda message: None
 
     @classmethod
     def of(cls, server: ServerConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Verifier:
-        """With the pairs of the ``server`` section."""
+        """With the pairs of the ``server`` section. Raises ConfigError for a secret that is empty or can be guessed."""
         return cls(_pairs(server), clock=clock)
 
-    def follow(self, source: Callable[[], ServerConfig]) -> Verifier:
-        """Go by the pairs that stand in ``source()`` at each request, for a configuration that may be loaded anew."""
-        self._source = source
+    def follow(
+        self, source: Callable[[], ServerConfig], failed: Callable[[str], None] = lambda message: None
+    ) -> Verifier:
+        """Go by the pairs that stand in ``source()`` at each request, for a configuration that may be loaded anew.
+
+        Pairs that can not be used change nothing: ``failed`` is told once, and the old ones count.
+        """
+        self._source, self._failed = source, failed
         return self
 
     def open(self, request: Signed) -> Opened:
@@ -146,7 +153,11 @@ class Verifier:
     def _renew(self) -> None:
         server = self._source() if self._source else None
         if server is not None and server is not self._server:
-            self._server, self._pairs = server, {pair.access_key_id: pair for pair in _pairs(server)}
+            self._server = server
+            try:
+                self._pairs = {pair.access_key_id: pair for pair in _pairs(server)}
+            except ConfigError as error:
+                self._failed(f"{error}; the key pairs from before still count")
 
     def _said(self, request: Signed) -> str | None:
         """What the client says stands for the body. Raises SignatureError if it can stand for none."""
@@ -193,6 +204,15 @@ class Opened:
 
 
 def _pairs(server: ServerConfig) -> list[Pair]:
+    for index, one in enumerate(server.sigv4):
+        length = len(one.secret.get_secret_value())
+        if length < SHORTEST:
+            wrong = (
+                f"must have at least {SHORTEST} characters: a shorter one can be guessed"
+                if length
+                else "is empty: the variable that should hold it is not set"
+            )
+            raise ConfigError(f"server.sigv4[{index}].secret: {wrong}")
     return [
         Pair(access_key_id=one.access_key_id, secret=Secret(one.secret.get_secret_value()), key=one.key)
         for one in server.sigv4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from lascaux import Config
 from lascaux.gateway.sigv4 import Pair, SignatureError, Signed, Verifier
 from lascaux.providers.types import Secret
+from lascaux.router.errors import ConfigError
+from pydantic import SecretStr
 
 KEY_ID, SECRET = "TEAM-A", "a-secret-of-team-a-in-a-test"
 MODEL = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-canvas-v1:0"
@@ -198,3 +201,60 @@ def test_pairs_come_from_the_configuration_and_are_not_shown() -> None:
         following.verify(signed())
     assert SECRET not in repr(config.server)
     assert SECRET not in repr(Pair(access_key_id=KEY_ID, secret=Secret(SECRET), key="team-a"))
+
+
+PLAIN = """deployments:
+  core: {model: "stability.stable-image-core-v1:1", region: us-west-2}
+server:
+  keys: [{name: team-a, key: "${KEY:-}"}]
+  sigv4: [%s]
+"""
+
+
+def loaded(tmp_path: Path, pairs: str, **env: str) -> Config:
+    (tmp_path / "lascaux.yaml").write_text(PLAIN % pairs, encoding="utf-8")
+    return Config.load(tmp_path / "lascaux.yaml", env={"KEY": "a-key-of-team-a-in-a-test", **env})
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("${NONE:-a-published-default-secret}", "secret: is written in the file"),
+        ("a-secret-that-is-written-down", "secret: is written in the file"),
+        ("prefix-of-sixteen-${WEAK}", "secret: is written in the file"),
+        ("${WEAK}", "secret: must have at least 16 characters"),
+        ("${WEAK:-}", "secret: must have at least 16 characters"),
+    ],
+)
+def test_a_secret_that_is_known_or_can_be_guessed_is_refused(tmp_path: Path, secret: str, said: str) -> None:
+    """By whoever reads the file, without repeating it."""
+    with pytest.raises(ConfigError, match=said) as caught:
+        loaded(tmp_path, f'{{access_key_id: TEAM-A, secret: "{secret}", key: team-a}}', WEAK="hunter2")
+    assert "hunter2" not in str(caught.value)
+    assert "published-default" not in str(caught.value)
+
+
+def test_pairs_are_judged_together(tmp_path: Path) -> None:
+    """An id stands for one pair, and a pair for a key that there is."""
+    one = '{access_key_id: TEAM-A, secret: "${S}", key: %s}'
+    with pytest.raises(ConfigError, match="is the id of another pair"):
+        loaded(tmp_path, f"{one % 'team-a'}, {one % 'team-a'}", S=SECRET)
+    with pytest.raises(ConfigError, match=r"must be the name of a key in server\.keys"):
+        loaded(tmp_path, one % "team-x", S=SECRET)
+
+
+def test_an_empty_secret_stops_the_start_and_changes_no_pair_later(tmp_path: Path) -> None:
+    """The file is read all the same: other programs have no need of the secret."""
+    pair = '{access_key_id: TEAM-A, secret: "${S:-}", key: team-a}'
+    good, empty, told = loaded(tmp_path, pair, S=SECRET), loaded(tmp_path, pair), list[str]()
+    with pytest.raises(ConfigError, match=r"server\.sigv4\[0\]\.secret: is empty"):
+        Verifier.of(empty.server)
+    servers = [good.server]
+    following = Verifier.of(good.server).follow(lambda: servers[-1], told.append)
+    servers.append(empty.server)
+    assert following.verify(signed()) == following.verify(signed()) == "team-a"
+    (message,) = told
+    assert "still count" in message
+    unchecked = good.server.sigv4[0].model_copy(update={"secret": SecretStr("short")})
+    with pytest.raises(ConfigError, match="at least 16"):
+        Verifier.of(good.server.model_copy(update={"sigv4": (unchecked,)}))

@@ -9,14 +9,12 @@ from .document import value_at
 from .entries import AliasConfig, DeploymentConfig
 from .problems import Path
 from .report import Report
-from .server import KeyConfig, PairConfig, ServerConfig, fits
+from .server import SHORTEST, KeyConfig, PairConfig, ServerConfig, fits
 
 __all__ = ["check_keys"]
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_]\w*(:-)?\}|os\.environ/[A-Za-z_]\w*", re.ASCII)
 """A variable, and nothing of the secret beside it."""
-_SHORTEST = 16
-"""Characters of a signing secret: a shorter one can be guessed from one request that somebody caught."""
 
 
 def check_keys(
@@ -45,6 +43,7 @@ def check_keys(
                 fits(pattern, alias) for pattern in patterns
             ):
                 report.add((*path, "aliases", place), "must be the name of an alias or deployment", near=tuple(served))
+    _check_pairs(server.sigv4, tuple(names), report)
 
 
 def _unfit(key: KeyConfig, written: bool) -> Iterator[tuple[str | None, str]]:
@@ -62,16 +61,21 @@ def _unfit(key: KeyConfig, written: bool) -> Iterator[tuple[str | None, str]]:
 
 
 def _check_pairs(pairs: Sequence[PairConfig], keys: tuple[str, ...], report: Report) -> None:
-    """Each pair has an id of its own, a key that exists, and a secret that is long enough and not written down."""
+    """Each pair has an id of its own, a key that exists, and a secret that is long enough and not written down.
+
+    An empty secret is refused by who listens: other programs read the file, too.
+    """
     ids: set[str] = set()
     for index, pair in enumerate(pairs):
         path: Path = ("server", "sigv4", index)
+        if report.broken(path):
+            continue
         if _written_down((*path, "secret"), report):
             report.add(
                 (*path, "secret"), "is written in the file: put it into an environment variable and ${NAME} here"
             )
-        elif len(pair.secret.get_secret_value()) < _SHORTEST:
-            report.add((*path, "secret"), f"must have at least {_SHORTEST} characters: a shorter one can be guessed")
+        elif 0 < len(pair.secret.get_secret_value()) < SHORTEST:
+            report.add((*path, "secret"), f"must have at least {SHORTEST} characters: a shorter one can be guessed")
         if pair.access_key_id in ids:
             report.add((*path, "access_key_id"), "is the id of another pair")
         ids.add(pair.access_key_id)

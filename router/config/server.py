@@ -11,10 +11,13 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJso
 from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Secret, Text, Whole, refusal
 from .section import Section, spelt
 
-__all__ = ["HASH", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
+__all__ = ["HASH", "SHORTEST", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
 
 HASH = re.compile(r"blake2b:[a-z2-7]{12}:[0-9a-f]{32}:[0-9a-f]{64}")
 """How a key is written down: its id, a salt, the digest of its secret. ``lascaux.gateway.keys`` makes and checks them."""
+
+SHORTEST = 16
+"""Characters of a signing secret: a shorter one can be guessed from one request that somebody caught."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9_.-]{3,128}")
@@ -121,8 +124,8 @@ class PairConfig(Section):
 
     access_key_id: AccessKeyId
     """What callers set as AWS_ACCESS_KEY_ID."""
-    secret: Annotated[Secret, WithJsonSchema(REFERENCE)] = Field(repr=False)
-    """What callers set as AWS_SECRET_ACCESS_KEY: a reference such as ${NAME} to a variable that holds it."""
+    secret: Annotated[Secret, BeforeValidator(_plain_key), WithJsonSchema(REFERENCE)] = Field(repr=False)
+    """What callers set as AWS_SECRET_ACCESS_KEY: a reference such as ${NAME} to its variable, 16 characters or more."""
     key: Text
     """Name of the key in 'keys' for which it stands."""
 
