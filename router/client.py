@@ -269,7 +269,7 @@ class Router(Client):
 
     def _drive(self, run: Run, flow: Flow) -> Served:
         try:
-            effect = next(flow)
+            effect: Any = next(flow)
             while True:
                 try:
                     outcome = self._perform(run, effect)
