@@ -1,0 +1,113 @@
+"""Connections of strangers: who sends no request is not waited for, and there are never more than can be served."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+__all__ = ["PatientProtocol", "QuietRepeats", "protocol", "raise_descriptors"]
+
+_HEAD = 15.0
+"""Seconds from the first moment of a connection, or the first byte of a later request, to the end of its head."""
+_SHARE = 0.5
+"""Of the descriptors, for connections of clients. The rest is for calls to AWS, files and the event loop."""
+_MOST = 1 << 20
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection whose request head is not complete in time, and one that is too many.
+
+    An idle connection between requests is closed by uvicorn (``timeout_keep_alive``).
+    """
+
+    head_timeout = _HEAD
+    most = _MOST
+    _waits: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head, or refuse who is too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.abort()
+        else:
+            self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; whoever has begun a head must also end it."""
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        """The next request may have begun in the meantime."""
+        super().on_response_complete()
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._rest()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+        if begun and not self.transport.is_closing():
+            self._wait()
+        elif self.conn.their_state is not h11.IDLE:
+            self._rest()
+
+    def _wait(self) -> None:
+        if self._waits is None:
+            self._waits = self.loop.call_later(self.head_timeout, self._give_up)
+
+    def _rest(self) -> None:
+        if self._waits is not None:
+            self._waits.cancel()
+            self._waits = None
+
+    def _give_up(self) -> None:
+        self._waits = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.transport.abort()
+
+
+def protocol(descriptors: int) -> type[PatientProtocol]:
+    """The protocol for a process that may have so many descriptors."""
+    most = max(1, min(_MOST, int(descriptors * _SHARE)))
+    return type("Protocol", (PatientProtocol,), {"most": most})
+
+
+def raise_descriptors() -> int:
+    """Let the process have as many descriptors as it may, and say how many these are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, _MOST)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    except (OSError, ValueError):  # a system may allow less than it says
+        return soft if soft != resource.RLIM_INFINITY else _MOST
+    return hard
+
+
+class QuietRepeats(logging.Filter):
+    """Of asyncio's failures to accept a connection one in ``seconds`` is told, without its traceback."""
+
+    def __init__(self, clock: Any, seconds: float = 60.0) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seconds = seconds
+        self._next: float | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Is it told?"""
+        if "socket.accept() out of system resource" not in record.getMessage():
+            return True
+        now = self._clock()
+        if self._next is not None and now < self._next:
+            return False
+        self._next = now + self._seconds
+        record.msg, record.args, record.exc_info = "no descriptor is left to accept a connection with", (), None
+        return True
