@@ -8,6 +8,7 @@ each request ended (`finished`). Nothing here reads a real clock, so a run is re
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
@@ -86,7 +87,7 @@ class TrivialProvider:
         """Nothing to give back."""
 
 
-class Simulation:
+class Simulation(ABC):
     """A router's insides and a clock. Made of deployments and aliases, then fed with ``ask`` or ``at``, then played."""
 
     deployment_type: type[Deployment] = Deployment
@@ -131,13 +132,13 @@ class Simulation:
 
     # What a subclass decides and is told
 
+    @abstractmethod
     def answer(self, target: Target, call: Call) -> tuple[float, LascauxError | None]:
         """How long a call that starts now takes (seconds), and the error it ends with, if any."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finished(self, trail: Trail, outcome: Outcome) -> None:
         """A request has ended now."""
-        raise NotImplementedError
 
     # What a router is made of
 
