@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .generate import Exporter, Job, merged, run
+from .options import ConfigFile, Count, Quality, Seed, Size, Strict
 
 if TYPE_CHECKING:
     from ..emulator import Emulator
@@ -99,16 +100,7 @@ def command(
             help="Alias, deployment or model id. Default: the one called like the task, or the first that can do it.",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            envvar="LASCAUX_CONFIG",
-            help="Configuration, ours or LiteLLM's. Default: ./lascaux.yaml; without it, the built-in emulator.",
-        ),
-    ] = None,
+    config: ConfigFile = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -124,10 +116,10 @@ def command(
         list[Path] | None,
         typer.Option("--reference", "-r", metavar="FILE", help="A further picture: a style, a garment. Repeatable."),
     ] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Pixels, such as 1024x1024.")] = None,
-    n: Annotated[int | None, typer.Option("--n", "-n", help="How many pictures, 1 to 10. Default: 1.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same picture; and the answer can be cached.")] = None,
-    quality: Annotated[str | None, typer.Option(metavar="LEVEL", help="standard or premium.")] = None,
+    size: Size = None,
+    n: Count = None,
+    seed: Seed = None,
+    quality: Quality = None,
     negative_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What must not be seen.")] = None,
     background: Annotated[
         str | None,
@@ -157,7 +149,7 @@ def command(
             help="Where the picture goes; several become NAME-1, NAME-2, ... Default: out/, named after the prompt.",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse what a model can not do exactly.")] = False,
+    strict: Strict = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask even for what was answered before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     telemetry: Annotated[

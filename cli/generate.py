@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .failures import error_record, failing
+from .options import AspectRatio, ConfigFile, Count, NegativePrompt, Prompt, Quality, Seed, Size, Strict, Style
 
 if TYPE_CHECKING:
     from ..emulator import Emulator
@@ -86,7 +87,7 @@ class Made:
 
 
 def command(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the picture shows.", show_default=False)],
+    prompt: Prompt,
     alias: Annotated[
         str | None,
         typer.Option(
@@ -96,23 +97,14 @@ def command(
             help="Alias, deployment or model id that makes it. Default: hero, or the only alias there is.",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            envvar="LASCAUX_CONFIG",
-            help="Configuration, ours or LiteLLM's. Default: ./lascaux.yaml; without it, the built-in emulator.",
-        ),
-    ] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Pixels, such as 1024x1024.")] = None,
-    n: Annotated[int | None, typer.Option("--n", "-n", help="How many pictures, 1 to 10. Default: 1.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same picture; and the answer can be cached.")] = None,
-    quality: Annotated[str | None, typer.Option(metavar="LEVEL", help="standard or premium.")] = None,
-    negative_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What the picture must not show.")] = None,
-    aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help="Shape, such as 16:9.")] = None,
-    style: Annotated[str | None, typer.Option(metavar="NAME", help="A style the model knows.")] = None,
+    config: ConfigFile = None,
+    size: Size = None,
+    n: Count = None,
+    seed: Seed = None,
+    quality: Quality = None,
+    negative_prompt: NegativePrompt = None,
+    aspect_ratio: AspectRatio = None,
+    style: Style = None,
     background: Annotated[
         str | None,
         typer.Option(
@@ -138,7 +130,7 @@ def command(
             help="Where the picture goes; several become NAME-1, NAME-2, ... Default: out/, named after the prompt.",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse what a model can not do exactly.")] = False,
+    strict: Strict = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask even for what was answered before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     telemetry: Annotated[

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .explain import (
+from .explain import tell
+from .options import (
     Alias,
     AsJson,
     AspectRatio,
@@ -20,7 +21,6 @@ from .explain import (
     Size,
     Strict,
     Style,
-    tell,
 )
 
 if TYPE_CHECKING:
