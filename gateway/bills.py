@@ -20,6 +20,8 @@ _ZERO = Decimal(0)
 def most(key: Key, quote: Quote) -> Decimal:
     """The price at the most expensive candidate, fallbacks included: what has to be reserved. A hit may turn into a miss.
 
+    A second stage (a transparent background) is reserved with the first.
+
     Raises `Refused` (403) if a candidate has no known price and the key may not spend what nobody knows.
     """
     unknown = [one for one in quote.candidates if one.cost is None or one.cost.usd is None]
@@ -32,7 +34,10 @@ def most(key: Key, quote: Quote) -> Decimal:
             code="unknown_price",
             parameter="model",
         )
-    return max((one.cost.usd for one in quote.candidates if one.cost and one.cost.usd is not None), default=_ZERO)
+    first_stage = max(
+        (one.cost.usd for one in quote.candidates if one.cost and one.cost.usd is not None), default=_ZERO
+    )
+    return first_stage if quote.second is None else _EXACT.add(first_stage, most(key, quote.second))
 
 
 def bill(outcome: Result | BaseException | None, held: Decimal, quote: Quote | None) -> Decimal:

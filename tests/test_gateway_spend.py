@@ -18,6 +18,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lascaux import Router
+from lascaux.gateway.bills import most
 from lascaux.gateway.books import Books, Damaged, Spent, reserved, settled
 from lascaux.gateway.errors import Refused
 from lascaux.gateway.journal import Journal
@@ -301,3 +303,18 @@ def test_the_fewest_records_make_the_same_books(operations: list[tuple[str, int,
     twin.apply(settled("0", Decimal(7)))
     books.apply(settled("0", Decimal(7)))
     assert [twin.spent(key, today) for key in "ab"] == [books.spent(key, today) for key in "ab"]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_second_stage_is_reserved_with_the_first(n: int) -> None:
+    """A transparent background is a second call for each picture, on the same bill."""
+    place = {"region": "us-west-2"}
+    deployments = {
+        "core": {"model": "stability.stable-image-core-v1:1", **place},
+        "cutout": {"model": "stability.stable-image-remove-background-v1:0", **place},
+    }
+    aliases = {"hero": {"deployments": ["core"], "background_remover": "cutout"}}
+    with Router({"deployments": deployments, "aliases": aliases}) as router:
+        quote = router.quote("hero", "otter", background="transparent", n=n)
+    assert quote.cost is not None
+    assert most(Key(name="a"), quote) == quote.cost.usd == n * Decimal("0.11")
