@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from .errors import Failure, Refused, failure_of
 from .gate import Gate, open_gate
 from .intake import Bounds, Intake
 from .links import Links
+from .memory import keep_trimmed
 from .native import routes as native_routes
 from .openai import Operation
 from .resends import Resends
@@ -61,9 +63,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        trimming = asyncio.create_task(keep_trimmed(lambda: intake.answered))
         try:
             yield
         finally:
+            trimming.cancel()
             await router.aclose()
             await endpoints.finish()
             gate.close()

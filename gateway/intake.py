@@ -39,6 +39,7 @@ class Intake:
         self.bounds = bounds or Bounds()
         self.in_flight = 0
         self.buffered = 0
+        self.answered = 0
 
     def lobby(self, body: int) -> Intake:
         """An intake of its own for callers who can prove who they are with their body only, of at most ``body`` bytes.
@@ -65,6 +66,7 @@ class Intake:
             yield
         finally:
             self.in_flight -= 1
+            self.answered += 1
             self.buffered -= size
 
     @asynccontextmanager
@@ -103,6 +105,7 @@ class Intake:
             yield read.pop()  # whoever is done with it can give its memory back
         finally:
             self.in_flight -= 1
+            self.answered += 1
             self.buffered -= held
 
     def _check(self, held: int, most: int) -> None:

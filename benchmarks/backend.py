@@ -1,0 +1,103 @@
+"""An instant Bedrock for benchmarks: every request is answered with the same canned Stability answer.
+
+    python benchmarks/backend.py --size 1500000 [--latency 2]
+
+It prints its URL and serves until standard input ends. A thread for each connection: `sendall` and `recv` let go of the
+interpreter, so that two megabytes cost it a tenth of what any client needs to take them. It is no emulator: it checks
+nothing, and so is never what a benchmark waits for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def picture(size: int) -> bytes:
+    """A valid PNG of one pixel and about ``size`` bytes: what is missing stands in a private chunk."""
+    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0\xff\0\0")), (b"IEND", b"")]
+    least = 8 + sum(12 + len(data) for _, data in chunks) + 12
+    noise = (b"lascaux!" * (size // 8 + 1))[: max(0, size - least)]
+    chunks.insert(1, (b"prVt", noise))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
+def answer(size: int) -> bytes:
+    """The whole HTTP answer, for Stable Image Core and its relatives."""
+    body = json.dumps(
+        {"seeds": [7], "finish_reasons": [None], "images": [base64.b64encode(picture(size)).decode()]}
+    ).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def serve(listener: socket.socket, reply: bytes, latency: float) -> None:
+    """Answer whoever connects, for ever."""
+    while True:
+        client, _ = listener.accept()
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=_talk, args=(client, reply, latency), daemon=True).start()
+
+
+def _talk(client: socket.socket, reply: bytes, latency: float) -> None:
+    stream, pause = client.makefile("rb"), threading.Event()
+    try:
+        while line := stream.readline():
+            length = 0
+            while line not in (b"\r\n", b""):
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+                line = stream.readline()
+            stream.read(length)
+            if latency:
+                pause.wait(latency)
+            client.sendall(reply)
+    except OSError:
+        return
+
+
+@contextmanager
+def running(size: int, latency: float = 0.0) -> Iterator[str]:
+    """A backend in a process of its own; its URL."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__)), "--size", str(size), "--latency", str(latency)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--size", type=int, required=True, help="bytes of a picture")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds until an answer")
+    options = parser.parse_args()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    threading.Thread(target=serve, args=(listener, answer(options.size), options.latency), daemon=True).start()
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
