@@ -18,6 +18,7 @@ from ..providers.errors import LascauxError
 from ..providers.types import Warning
 from ..router.async_client import AsyncRouter
 from ..router.explain import Quote
+from ..router.interest import Interest
 from ..router.records import Result
 from .answers import document, events, headers
 from .edge import answer
@@ -29,6 +30,7 @@ from .keys import Key
 from .links import Links
 from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
+from .presence import Presence, presence_of
 from .resends import Repeats, Resends
 
 __all__ = ["Endpoint", "Endpoints"]
@@ -55,14 +57,18 @@ class Endpoint:
         self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. A client that hangs up ends nothing: what it asked for is made, and kept in the cache."""
-        request = Request(scope, receive)
+        """Serve one request.
+
+        A client that hangs up ends nothing that was sent to a model: it is made, and kept in the cache.
+        """
+        request, presence = Request(scope, receive), Presence()
         try:
             key = self._gate.identify(request.headers.get("authorization"))  # before a byte of the body is read
             async with self._intake.body(request) as body:
                 holder = [body]
                 del body
-                response = await self._answered(request, holder, key)
+                async with presence.watched(request, receive):
+                    response = await self._answered(request, holder, key)
                 try:
                     async with asyncio.timeout(self._intake.bounds.answer_seconds):
                         await response(scope, receive, send)
@@ -117,22 +123,26 @@ class Endpoints:
 
         async def make(request: Request, body: list[bytes], key: Key) -> Response:
             resends, token = await self._sending(request, body, key)
+            interest = Interest()
 
             async def answered() -> Reply:
                 try:
-                    return await self._made(operation, request, body, key)
+                    return await self._made(operation, request, body, key, interest)
                 except LascauxError as error:
                     return _refusal(request, error)
 
-            return _response(await resends.once(token, answered))
+            presence = presence_of(request)
+            return _response(await resends.once(token, answered, interest=interest, presence=presence))
 
         return make
 
-    async def _made(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Reply:
+    async def _made(
+        self, operation: Operation, request: Request, body: list[bytes], key: Key, interest: Interest
+    ) -> Reply:
         ask = await self._ask(operation, request, body, key)
         with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
             try:
-                call = self._call(ask, key)
+                call = self._call(ask, key, interest)
             except Exception:
                 admission.withdraw()
                 raise
@@ -229,18 +239,18 @@ class Endpoints:
     async def _quote(self, ask: Ask) -> Quote:
         return await self.router.quote(ask.alias, ask.prompt, **ask.whole())
 
-    def _call(self, ask: Ask, key: Key) -> Coroutine[Any, Any, Result]:
+    def _call(self, ask: Ask, key: Key, interest: Interest) -> Coroutine[Any, Any, Result]:
         """The call, not yet begun.
 
         Answers in the cache are not shared between keys: one must not find out what another has asked.
         """
-        tenant = key.name if self.gate.keyed else None
+        way: dict[str, Any] = {"tenant": key.name if self.gate.keyed else None, "interest": interest}
         if ask.operation is Operation.VARIATION:
             more = {"prompt": ask.prompt} if ask.prompt else {}
-            return self.router.variation(ask.alias, image=ask.image, tenant=tenant, **ask.params, **more)
+            return self.router.variation(ask.alias, image=ask.image, **way, **ask.params, **more)
         if ask.calls_edit:
-            return self.router.edit(ask.alias, ask.prompt, image=ask.image, tenant=tenant, **ask.params)
-        return self.router.generate(ask.alias, ask.prompt, tenant=tenant, **ask.params)
+            return self.router.edit(ask.alias, ask.prompt, image=ask.image, **way, **ask.params)
+        return self.router.generate(ask.alias, ask.prompt, **way, **ask.params)
 
     def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
         warnings: list[Warning] = [*ask.warnings, *result.warnings]
