@@ -140,14 +140,14 @@ class Endpoints:
         self, operation: Operation, request: Request, body: list[bytes], key: Key, interest: Interest
     ) -> Reply:
         ask = await self._ask(operation, request, body, key)
-        with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
+        async with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
             try:
                 call = self._call(ask, key, interest)
             except Exception:
-                admission.withdraw()
+                await admission.withdraw_soon()
                 raise
             result = await call
-            admission.settle(result)
+            await admission.settle_soon(result)
         return self._respond(request, ask, result)
 
     async def _sending(self, request: Request, body: list[bytes], key: Key) -> tuple[Resends, str | None]:
@@ -192,12 +192,12 @@ class Endpoints:
 
     async def usage(self, request: Request) -> Response:
         """What the key that asks has spent, beside its limits."""
-        return _json(self.gate.usage(self._identify(request)))
+        return _json(await self.gate.usage_soon(self._identify(request)))
 
     async def usage_of_all(self, request: Request) -> Response:
         """The same of every key, for admins."""
         self.gate.identify_admin(request.headers.get("authorization"))
-        return _json({"object": "list", "data": self.gate.usage_of_all()})
+        return _json({"object": "list", "data": await self.gate.usage_of_all_soon()})
 
     async def file(self, request: Request) -> Response:
         """A picture behind a link of a ``url`` answer."""

@@ -220,9 +220,9 @@ class NativeEndpoints:
         if self._gate.keyed:
             params["tenant"] = key.name  # what one key has paid for is not shown to another
         ask = partial(self._router.quote, name, prompt, **params)
-        with await self._gate.admit_soon(key, name, ask) as admission:
+        async with await self._gate.admit_soon(key, name, ask) as admission:
             result = await self._router.generate(name, prompt, interest=interest, **params)
-            admission.settle(result)
+            await admission.settle_soon(result)
             return result
 
     async def other(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
