@@ -32,6 +32,7 @@ from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
 from .presence import Presence, presence_of
 from .resends import Repeats, Resends
+from .shelf import Shelf
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -98,6 +99,7 @@ class Endpoints:
         gate: Gate,
         intake: Intake,
         links: Links,
+        shelf: Shelf | None = None,
         resends: Resends | None = None,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
@@ -106,6 +108,7 @@ class Endpoints:
         self.gate = gate
         self.intake = intake
         self.links = links
+        self.shelf = shelf or Shelf(links)
         self._public_url = public_url.rstrip("/") if public_url else None
         self._now = now
         self._started = int(now())
@@ -117,6 +120,7 @@ class Endpoints:
         """Book what is under way, once the router is closed."""
         await self._named.finish()
         await self._counted.finish()
+        self.shelf.close()
 
     def images(self, operation: Operation) -> Answer:
         """Pictures from words, or from pictures."""
@@ -148,7 +152,7 @@ class Endpoints:
                 raise
             result = await call
             await admission.settle_soon(result)
-        return self._respond(request, ask, result)
+        return await self._respond(request, ask, result)
 
     async def _sending(self, request: Request, body: list[bytes], key: Key) -> tuple[Resends, str | None]:
         """Where earlier sendings of this call would be found, and under which token; None: there are none to expect."""
@@ -252,14 +256,15 @@ class Endpoints:
             return self.router.edit(ask.alias, ask.prompt, image=ask.image, **way, **ask.params)
         return self.router.generate(ask.alias, ask.prompt, **way, **ask.params)
 
-    def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
+    async def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
         warnings: list[Warning] = [*ask.warnings, *result.warnings]
         links: Sequence[str | None] = [None] * len(result.images)
         if ask.url:
-            links = [self._link(request, image.bytes, image.format) for image in result.images]
-            if None in links:
-                message = "a picture was too large to be kept for a link, so it came as base64"
-                warnings.append(Warning(code="adapted", parameter="response_format", message=message))
+            base = self._public_url or str(request.base_url).rstrip("/")
+            request_id = request.scope["state"]["request_id"]
+            linked = await self.shelf.links(result.images, base=base, request_id=request_id)
+            links = linked.links
+            warnings += linked.warnings
         marks = headers(result, warnings)
         if ask.stream:
             body = b"".join(events(ask, result, warnings, links, int(self._now())))
@@ -267,11 +272,6 @@ class Endpoints:
             return Reply(status=200, body=body, headers=marks | {"content-type": "text/event-stream; charset=utf-8"})
         body = document(ask, result, warnings, links, int(self._now()))
         return Reply(status=200, body=body, headers=marks | {"content-type": "application/json"})
-
-    def _link(self, request: Request, data: bytes, format: str) -> str | None:
-        path = self.links.keep(data, format)
-        base = self._public_url or str(request.base_url).rstrip("/")
-        return None if path is None else f"{base}/v1/images/files/{path}"
 
     def _model(self, name: str) -> dict[str, Any]:
         """OpenAI's four fields, and which models are behind the name."""

@@ -186,7 +186,7 @@ def test_who_is_gone_when_money_was_set_aside_gets_it_back(tmp_path: Path) -> No
         while Decimal(told["usd_reserved"]):
             assert time.monotonic() < end
             told = await asyncio.to_thread(gate.usage, key)
-        assert (Decimal(told["usd_today"]), told["in_flight"]) == (0, 0)
+        assert (Decimal(told["usd_today"]), told["in_flight"]) == (Decimal(0), 0)
         await router.aclose()
         gate.close()
         assert (tmp_path / "spend").read_text().count('"usd":"0.04"') == 1
