@@ -30,6 +30,7 @@ from .keys import Key
 from .links import Links
 from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
+from .pieces import Pieces
 from .presence import Presence, presence_of
 from .resends import Repeats, Resends
 from .shelf import Shelf
@@ -211,7 +212,7 @@ class Endpoints:
             message = "there is no picture here: the link is wrong or over, or the picture had to make room"
             raise Refused(message, status=404, code="not_found")
         kept = {"cache-control": "private, max-age=3600", "content-disposition": "inline"}
-        return Response(found.data, headers=kept, media_type=found.media_type)
+        return Pieces(found.data, headers=kept, media_type=found.media_type)
 
     async def live(self, request: Request) -> Response:
         """The process answers."""
@@ -288,7 +289,7 @@ def _json(plain: Any, status: int = 200) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, headers=dict(reply.headers))
+    return Pieces(reply.body, reply.status, headers=dict(reply.headers))
 
 
 def _refusal(request: Request, error: LascauxError) -> Reply:

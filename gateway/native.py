@@ -33,6 +33,7 @@ from .native_answer import Reply, failed, found, served
 from .native_control import model_details, model_summaries, profile, profile_summaries
 from .native_names import offers, resolve
 from .native_request import MAX_BODY, Dialect, Invocation, read_invocation
+from .pieces import Pieces
 from .presence import Presence, presence_of
 from .resends import Resends
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
@@ -173,7 +174,7 @@ def _told(error: Exception, dialect: Dialect | None, request_id: str, name: str 
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, headers=dict(reply.headers))
+    return Pieces(reply.body, reply.status, headers=dict(reply.headers))
 
 
 class NativeEndpoints:
