@@ -10,6 +10,8 @@ __all__ = ["Pieces"]
 _SIZE = 256 * 1024
 """Bytes that are handed to the server at a time. It takes whatever it is given, and waits before the next only."""
 
+_LITTLE = 32 * 1024
+
 
 class Pieces(Response):
     """A response whose body is sent piece by piece: it has been sent when the client has taken it, but for a rest.
@@ -18,7 +20,10 @@ class Pieces(Response):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send it. What the server takes without waiting goes out at once."""
+        if len(self.body) <= _LITTLE:
+            await super().__call__(scope, receive, send)
+            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = memoryview(self.body)
         for begin in range(0, len(body), _SIZE):
