@@ -20,6 +20,7 @@ import boto3
 import httpx2
 import pytest
 from lascaux import AsyncRouter, Config
+from lascaux.cli.serve import _application
 from lascaux.gateway.app import create_app
 from lascaux.gateway.links import Links
 from lascaux.gateway.shelf import Shelf
@@ -364,3 +365,23 @@ def test_both_names_of_the_time_work() -> None:
     made = Config.parse((SERVER % text).replace("api: {bearer_token", "keys: {profile"), env={})
     assert made.warnings == ()
     assert made.server.link_seconds == 3600.0
+
+
+def test_names_and_the_public_address_come_from_the_configuration(serve: Serve) -> None:
+    """A name that is allowed is answered to without keys, another is not; links begin as is written there."""
+    made = Config.from_mapping(
+        {
+            "deployments": {"core": {"model": CORE, "region": "us-west-2"}},
+            "aliases": {"hero": "core"},
+            "server": {"hosts": ["Images.example"], "public_url": "https://images.example/gateway/"},
+        },
+        env={},
+    )
+    with serve(_application(AsyncRouter(made, provider=FakeProvider(), picture_files=False), None)) as url:
+        named, other = (
+            httpx2.post(f"{url}{GENERATIONS}", json=ASK, headers={"host": host}, timeout=30)
+            for host in ("images.example:443", "evil.example")
+        )
+    assert (named.status_code, other.status_code) == (200, 403)
+    link = named.json()["data"][0]["url"]
+    assert link.startswith("https://images.example/gateway/v1/images/files/")
