@@ -55,7 +55,10 @@ def command(
     ] = None,
     public_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="What links to pictures begin with. Default: the address a client used."),
+        typer.Option(
+            metavar="URL",
+            help="What links to pictures begin with. Default: server.public_url, or what a client used.",
+        ),
     ] = None,
     drain: Annotated[
         float | None,
@@ -198,19 +201,25 @@ def _application(router: AsyncRouter, public_url: str | None) -> Any:
     from ..gateway.gate import open_gate
     from ..gateway.intake import Bounds
     from ..gateway.links import Links
+    from ..gateway.shelf import Shelf
     from ..gateway.sigv4 import Verifier
 
     server = router.config.server
     gate = open_gate(server, clock=time.monotonic, now=lambda: datetime.now(UTC), failed=log.error)
     gate.follow(lambda: router.config.server, log.error)
+    links = Links(ttl=server.link_seconds)
+    shelf = Shelf(links)
+    shelf.follow(lambda: router.config)
     return create_app(
         router,
         gate=gate,
         verifier=Verifier.of(server).follow(lambda: router.config.server, log.error),
         bounds=Bounds(body=server.max_body, in_flight=server.max_in_flight),
-        links=Links(ttl=server.link_ttl),
+        links=links,
+        shelf=shelf,
         cors_origins=server.cors_origins,
-        public_url=public_url,
+        hosts=server.hosts,
+        public_url=public_url or server.public_url,
     )
 
 

@@ -28,6 +28,7 @@ from .memory import keep_trimmed
 from .native import routes as native_routes
 from .openai import Operation
 from .resends import Resends
+from .shelf import Shelf
 from .sigv4 import Verifier
 
 __all__ = ["create_app"]
@@ -42,6 +43,7 @@ def create_app(
     verifier: Verifier | None = None,
     bounds: Bounds | None = None,
     links: Links | None = None,
+    shelf: Shelf | None = None,
     cors_origins: Collection[str] = (),
     hosts: Collection[str] = (),
     public_url: str | None = None,
@@ -52,13 +54,22 @@ def create_app(
     Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk. Without
     ``gate`` nobody needs a key; ``verifier`` checks those who sign as for AWS. ``cors_origins`` are web pages that may ask;
     ``hosts`` are names, apart from localhost, under which it answers without keys; ``public_url`` is what links to pictures
-    begin with, by default the address that the client used. ``now`` gives seconds since 1970.
+    begin with, by default the address that the client used; ``shelf`` puts pictures into a bucket. ``now``
+    gives seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds)
-    links, resends = links or Links(now=now), Resends(time.monotonic)
+    links = links or (shelf.memory if shelf else Links(now=now))
+    resends = Resends(time.monotonic)
     endpoints = Endpoints(
-        router, gate=gate, intake=intake, links=links, resends=resends, public_url=public_url, now=now
+        router,
+        gate=gate,
+        intake=intake,
+        links=links,
+        shelf=shelf,
+        resends=resends,
+        public_url=public_url,
+        now=now,
     )
 
     @asynccontextmanager

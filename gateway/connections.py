@@ -14,6 +14,8 @@ __all__ = ["PatientProtocol", "QuietRepeats", "protocol", "raise_descriptors"]
 
 _HEAD = 15.0
 """Seconds from the first moment of a connection, or the first byte of a later request, to the end of its head."""
+_STALL = 60.0
+"""Seconds in which a client must take something of an answer for which the buffers of connection and system are full."""
 _SHARE = 0.5
 """Of the descriptors, for connections of clients. The rest is for calls to AWS, files and the event loop."""
 _MOST = 1 << 20
@@ -22,12 +24,15 @@ _MOST = 1 << 20
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose request head is not complete in time, and one that is too many.
 
+    So it does with one whose body still comes a while after it was answered, and with one that takes nothing of its answer.
     An idle connection between requests is closed by uvicorn (``timeout_keep_alive``).
     """
 
     head_timeout = _HEAD
+    stall_timeout = _STALL
     most = _MOST
     _waits: asyncio.TimerHandle | None = None
+    _stalls: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head, or refuse who is too many."""
@@ -50,11 +55,42 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._rest()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up."""
+        super().pause_writing()
+        self._stall()
+
+    def resume_writing(self) -> None:
+        """It has taken something."""
+        self._taken()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """What is left of an answer is not waited for without end."""
+        super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():
+            self._stall()
+
+    def _stall(self) -> None:
+        if self._stalls is None:
+            self._stalls = self.loop.call_later(self.stall_timeout, self.transport.abort)
+
+    def _taken(self) -> None:
+        if self._stalls is not None:
+            self._stalls.cancel()
+            self._stalls = None
+
+    @property
+    def _owes_body(self) -> bool:
+        """It has its answer, and still sends what it was answered to."""
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
 
     def _look(self) -> None:
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
-        if begun and not self.transport.is_closing():
+        if (begun or self._owes_body) and not self.transport.is_closing():
             self._wait()
         elif self.conn.their_state is not h11.IDLE:
             self._rest()
@@ -70,7 +106,7 @@ class PatientProtocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._waits = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        if (self.conn.their_state is h11.IDLE or self._owes_body) and not self.transport.is_closing():
             self.transport.abort()
 
 

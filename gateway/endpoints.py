@@ -18,6 +18,7 @@ from ..providers.errors import LascauxError
 from ..providers.types import Warning
 from ..router.async_client import AsyncRouter
 from ..router.explain import Quote
+from ..router.interest import Interest
 from ..router.records import Result
 from .answers import document, events, headers
 from .edge import answer
@@ -29,7 +30,10 @@ from .keys import Key
 from .links import Links
 from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
+from .pieces import Pieces
+from .presence import Presence, presence_of
 from .resends import Repeats, Resends
+from .shelf import Shelf
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -55,14 +59,18 @@ class Endpoint:
         self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. A client that hangs up ends nothing: what it asked for is made, and kept in the cache."""
-        request = Request(scope, receive)
+        """Serve one request.
+
+        A client that hangs up ends nothing that was sent to a model: it is made, and kept in the cache.
+        """
+        request, presence = Request(scope, receive), Presence()
         try:
             key = self._gate.identify(request.headers.get("authorization"))  # before a byte of the body is read
             async with self._intake.body(request) as body:
                 holder = [body]
                 del body
-                response = await self._answered(request, holder, key)
+                async with presence.watched(request, receive):
+                    response = await self._answered(request, holder, key)
                 try:
                     async with asyncio.timeout(self._intake.bounds.answer_seconds):
                         await response(scope, receive, send)
@@ -92,6 +100,7 @@ class Endpoints:
         gate: Gate,
         intake: Intake,
         links: Links,
+        shelf: Shelf | None = None,
         resends: Resends | None = None,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
@@ -100,6 +109,7 @@ class Endpoints:
         self.gate = gate
         self.intake = intake
         self.links = links
+        self.shelf = shelf or Shelf(links)
         self._public_url = public_url.rstrip("/") if public_url else None
         self._now = now
         self._started = int(now())
@@ -111,34 +121,39 @@ class Endpoints:
         """Book what is under way, once the router is closed."""
         await self._named.finish()
         await self._counted.finish()
+        self.shelf.close()
 
     def images(self, operation: Operation) -> Answer:
         """Pictures from words, or from pictures."""
 
         async def make(request: Request, body: list[bytes], key: Key) -> Response:
             resends, token = await self._sending(request, body, key)
+            interest = Interest()
 
             async def answered() -> Reply:
                 try:
-                    return await self._made(operation, request, body, key)
+                    return await self._made(operation, request, body, key, interest)
                 except LascauxError as error:
                     return _refusal(request, error)
 
-            return _response(await resends.once(token, answered))
+            presence = presence_of(request)
+            return _response(await resends.once(token, answered, interest=interest, presence=presence))
 
         return make
 
-    async def _made(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Reply:
+    async def _made(
+        self, operation: Operation, request: Request, body: list[bytes], key: Key, interest: Interest
+    ) -> Reply:
         ask = await self._ask(operation, request, body, key)
-        with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
+        async with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
             try:
-                call = self._call(ask, key)
+                call = self._call(ask, key, interest)
             except Exception:
-                admission.withdraw()
+                await admission.withdraw_soon()
                 raise
             result = await call
-            admission.settle(result)
-        return self._respond(request, ask, result)
+            await admission.settle_soon(result)
+        return await self._respond(request, ask, result)
 
     async def _sending(self, request: Request, body: list[bytes], key: Key) -> tuple[Resends, str | None]:
         """Where earlier sendings of this call would be found, and under which token; None: there are none to expect."""
@@ -182,12 +197,12 @@ class Endpoints:
 
     async def usage(self, request: Request) -> Response:
         """What the key that asks has spent, beside its limits."""
-        return _json(self.gate.usage(self._identify(request)))
+        return _json(await self.gate.usage_soon(self._identify(request)))
 
     async def usage_of_all(self, request: Request) -> Response:
         """The same of every key, for admins."""
         self.gate.identify_admin(request.headers.get("authorization"))
-        return _json({"object": "list", "data": self.gate.usage_of_all()})
+        return _json({"object": "list", "data": await self.gate.usage_of_all_soon()})
 
     async def file(self, request: Request) -> Response:
         """A picture behind a link of a ``url`` answer."""
@@ -197,7 +212,7 @@ class Endpoints:
             message = "there is no picture here: the link is wrong or over, or the picture had to make room"
             raise Refused(message, status=404, code="not_found")
         kept = {"cache-control": "private, max-age=3600", "content-disposition": "inline"}
-        return Response(found.data, headers=kept, media_type=found.media_type)
+        return Pieces(found.data, headers=kept, media_type=found.media_type)
 
     async def live(self, request: Request) -> Response:
         """The process answers."""
@@ -229,27 +244,28 @@ class Endpoints:
     async def _quote(self, ask: Ask) -> Quote:
         return await self.router.quote(ask.alias, ask.prompt, **ask.whole())
 
-    def _call(self, ask: Ask, key: Key) -> Coroutine[Any, Any, Result]:
+    def _call(self, ask: Ask, key: Key, interest: Interest) -> Coroutine[Any, Any, Result]:
         """The call, not yet begun.
 
         Answers in the cache are not shared between keys: one must not find out what another has asked.
         """
-        tenant = key.name if self.gate.keyed else None
+        way: dict[str, Any] = {"tenant": key.name if self.gate.keyed else None, "interest": interest}
         if ask.operation is Operation.VARIATION:
             more = {"prompt": ask.prompt} if ask.prompt else {}
-            return self.router.variation(ask.alias, image=ask.image, tenant=tenant, **ask.params, **more)
+            return self.router.variation(ask.alias, image=ask.image, **way, **ask.params, **more)
         if ask.calls_edit:
-            return self.router.edit(ask.alias, ask.prompt, image=ask.image, tenant=tenant, **ask.params)
-        return self.router.generate(ask.alias, ask.prompt, tenant=tenant, **ask.params)
+            return self.router.edit(ask.alias, ask.prompt, image=ask.image, **way, **ask.params)
+        return self.router.generate(ask.alias, ask.prompt, **way, **ask.params)
 
-    def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
+    async def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
         warnings: list[Warning] = [*ask.warnings, *result.warnings]
         links: Sequence[str | None] = [None] * len(result.images)
         if ask.url:
-            links = [self._link(request, image.bytes, image.format) for image in result.images]
-            if None in links:
-                message = "a picture was too large to be kept for a link, so it came as base64"
-                warnings.append(Warning(code="adapted", parameter="response_format", message=message))
+            base = self._public_url or str(request.base_url).rstrip("/")
+            request_id = request.scope["state"]["request_id"]
+            linked = await self.shelf.links(result.images, base=base, request_id=request_id)
+            links = linked.links
+            warnings += linked.warnings
         marks = headers(result, warnings)
         if ask.stream:
             body = b"".join(events(ask, result, warnings, links, int(self._now())))
@@ -257,11 +273,6 @@ class Endpoints:
             return Reply(status=200, body=body, headers=marks | {"content-type": "text/event-stream; charset=utf-8"})
         body = document(ask, result, warnings, links, int(self._now()))
         return Reply(status=200, body=body, headers=marks | {"content-type": "application/json"})
-
-    def _link(self, request: Request, data: bytes, format: str) -> str | None:
-        path = self.links.keep(data, format)
-        base = self._public_url or str(request.base_url).rstrip("/")
-        return None if path is None else f"{base}/v1/images/files/{path}"
 
     def _model(self, name: str) -> dict[str, Any]:
         """OpenAI's four fields, and which models are behind the name."""
@@ -278,7 +289,7 @@ def _json(plain: Any, status: int = 200) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, headers=dict(reply.headers))
+    return Pieces(reply.body, reply.status, headers=dict(reply.headers))
 
 
 def _refusal(request: Request, error: LascauxError) -> Reply:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..router.config.server import ServerConfig
 from ..router.errors import ConfigError
@@ -19,9 +21,11 @@ from .errors import Refused
 from .journal import Journal
 from .keys import ANYBODY, Key, KeyRing, WeakKey, bearer_token
 from .limits import Traffic
-from .spend import Ledger, LocalLedger
+from .spend import Busy, Ledger, LocalLedger
 
 __all__ = ["Admission", "Gate", "open_gate"]
+
+T = TypeVar("T")
 
 _ZERO = Decimal(0)
 
@@ -46,6 +50,7 @@ class Gate:
         self._server: ServerConfig | None = None
         self._source: Callable[[], ServerConfig] | None = None
         self._failed: Callable[[str], None] = lambda message: None
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="lascaux-accounts")  # one: the accounts have one lock
 
     def follow(self, source: Callable[[], ServerConfig], failed: Callable[[str], None]) -> None:
         """Take the keys from ``source`` whenever it gives another configuration.
@@ -113,14 +118,31 @@ class Gate:
         return self._enter(key, ask() if key.has_budget else None)
 
     async def admit_soon(self, key: Key, alias: str, ask: Callable[[], Awaitable[Quote]]) -> Admission:
-        """`admit`, for a quote that has to be awaited."""
+        """`admit` for an event loop, which it never blocks; the quote is awaited. Use the admission with ``async with``."""
         self._look(key, alias)
-        return self._enter(key, await ask() if key.has_budget else None)
+        quote = await ask() if key.has_budget else None
+        held = most(key, quote) if quote else _ZERO
+        moment = self._take_place(key)
+        reservation = _Reservation(self._ledger, key, held, self._now)
+        try:
+            id = await self._soon(reservation.make)
+        except BaseException:
+            self._give_back_place(key, moment)
+            reservation.drop()
+            raise
+        return Admission(self, key, id, held, quote)
 
-    def usage(self, key: Key) -> dict[str, Any]:
-        """What a key has spent and has under way, beside its limits: plain data for JSON, money as text."""
+    async def usage_soon(self, key: Key) -> dict[str, Any]:
+        """`usage` for an event loop."""
+        return await self._soon(lambda wait: self.usage(key, wait=wait))
+
+    def usage(self, key: Key, *, wait: bool = True) -> dict[str, Any]:
+        """What a key has spent and has under way, beside its limits: plain data for JSON, money as text.
+
+        Raises Busy where it would block, if it may not ``wait``.
+        """
         now = self._now()
-        spent = self._ledger.spent(key.name, now)
+        spent = self._ledger.spent(key.name, now, wait=wait)
         with self._lock:
             traffic = self._traffic.get(key.name)
             in_flight = traffic.in_flight if traffic else 0
@@ -145,9 +167,24 @@ class Gate:
         """The same for every key, in the order of the configuration."""
         return [self.usage(key) for key in (self._keys().keys.values() or (ANYBODY,))]
 
+    async def usage_of_all_soon(self) -> list[dict[str, Any]]:
+        """`usage_of_all` for an event loop."""
+        return [await self.usage_soon(key) for key in (self._keys().keys.values() or (ANYBODY,))]
+
     def close(self) -> None:
         """Write down what is left to be written."""
+        self._aside.shutdown()
         self._ledger.close()
+
+    async def _soon(self, work: Callable[[bool], T]) -> T:
+        """Do it here if that takes no time, else in a thread: a file's lock may be held by another process.
+
+        What has begun there is carried out, even if nobody waits for it any more.
+        """
+        try:
+            return work(False)
+        except Busy:
+            return await asyncio.get_running_loop().run_in_executor(self._aside, work, True)
 
     def _keys(self) -> KeyRing:
         server = self._source() if self._source else None
@@ -180,29 +217,64 @@ class Gate:
 
     def _enter(self, key: Key, quote: Quote | None) -> Admission:
         held = most(key, quote) if quote else _ZERO
+        moment = self._take_place(key)
+        try:
+            id = self._ledger.reserve(key, held, self._now())
+        except BaseException:
+            self._give_back_place(key, moment)
+            raise
+        return Admission(self, key, id, held, quote)
+
+    def _take_place(self, key: Key) -> float:
         with self._lock:
             traffic, moment = self._traffic_of(key), self._clock()
             traffic.check(key, moment)
             traffic.enter(key, moment)
-        try:
-            id = self._ledger.reserve(key, held, self._now())
-        except BaseException:
-            with self._lock:
-                traffic.withdraw(moment)
-            raise
-        return Admission(self, key, id, held, quote)
+            return moment
 
-    def _settle(self, key: Key, id: str, usd: Decimal) -> None:
+    def _give_back_place(self, key: Key, moment: float) -> None:
+        with self._lock:
+            self._traffic_of(key).withdraw(moment)
+
+    def _leave(self, key: Key) -> None:
         with self._lock:
             self._traffic_of(key).leave()
-        self._ledger.settle(id, usd)
 
     def _traffic_of(self, key: Key) -> Traffic:
         return self._traffic.setdefault(key.name, Traffic())
 
 
+class _Reservation:
+    """Money that is set aside in a thread, for somebody who may be gone when it has been."""
+
+    def __init__(self, ledger: Ledger, key: Key, usd: Decimal, now: Callable[[], datetime]) -> None:
+        self._ledger, self._key, self._usd, self._now = ledger, key, usd, now
+        self._lock = threading.Lock()
+        self._id: str | None = None
+        self._dropped = False
+
+    def make(self, wait: bool) -> str:
+        id = self._ledger.reserve(self._key, self._usd, self._now(), wait=wait)
+        with self._lock:
+            self._id = id
+            dropped = self._dropped
+        if dropped:
+            self._ledger.settle(id, _ZERO)
+        return id
+
+    def drop(self) -> None:
+        """It is not needed. Only a process that ends drops one, so it may take its time."""
+        with self._lock:
+            self._dropped = True
+            id = self._id
+        if id is not None:
+            self._ledger.settle(id, _ZERO)
+
+
 class Admission:
     """A request that was let in. Use it as a context manager around the call, and `settle` inside with the result.
+
+    In an event loop that is ``async with`` and `settle_soon`, which never block it.
 
     Left with an error, what that error may have cost is settled: nothing, if nobody was billed. Left in any other way, all
     that was reserved counts as spent.
@@ -227,6 +299,14 @@ class Admission:
     ) -> None:
         self.settle(error)
 
+    async def __aenter__(self) -> Admission:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.settle_soon(error)
+
     def settle(self, outcome: Result | BaseException | None) -> Decimal | None:
         """Put the bill in the place of the reservation, and give the place back. Only the first time counts.
 
@@ -234,16 +314,33 @@ class Admission:
         """
         if self._over:
             return None
-        return self._end(bill(outcome, self.reserved, self._quote))
+        usd = self._end(bill(outcome, self.reserved, self._quote))
+        self._gate._ledger.settle(self._id, usd)
+        return usd
+
+    async def settle_soon(self, outcome: Result | BaseException | None) -> Decimal | None:
+        """`settle` for an event loop."""
+        return None if self._over else await self._settled(bill(outcome, self.reserved, self._quote))
 
     def withdraw(self) -> None:
         """Give everything back: the request failed here, before anybody was asked."""
         if not self._over:
-            self._end(_ZERO)
+            self._gate._ledger.settle(self._id, self._end(_ZERO))
+
+    async def withdraw_soon(self) -> None:
+        """`withdraw` for an event loop."""
+        if not self._over:
+            await self._settled(_ZERO)
+
+    async def _settled(self, usd: Decimal) -> Decimal:
+        self._end(usd)
+        ledger, id = self._gate._ledger, self._id
+        await self._gate._soon(lambda wait: ledger.settle(id, usd, wait=wait))
+        return usd
 
     def _end(self, usd: Decimal) -> Decimal:
         self._over = True
-        self._gate._settle(self.key, self._id, usd)
+        self._gate._leave(self.key)
         return usd
 
 

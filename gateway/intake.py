@@ -20,13 +20,22 @@ only when they have sent everything, and take a closed connection for an outage 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Bytes of one body, requests at the same time, bytes of all their bodies, seconds to send one and to take an answer."""
+    """Bytes of one body, requests at the same time, bytes of all their bodies, seconds to send one and to take an answer.
+
+    A body may begin slowly for ``body_grace`` seconds; from then on it must have come at ``body_rate`` bytes a second.
+    """
 
     body: int = 64 * 1024 * 1024
     in_flight: int = 256
     buffered: int = 512 * 1024 * 1024
     body_seconds: float = 60.0
+    body_grace: float = 10.0
+    body_rate: float = 4096.0
     answer_seconds: float = 300.0
+
+    def patience(self, received: int) -> float:
+        """Seconds since its beginning for which a body of which so many bytes have come is waited for."""
+        return min(self.body_seconds, self.body_grace + received / self.body_rate)
 
 
 class Intake:
@@ -89,17 +98,17 @@ class Intake:
             if declared + self.buffered > bounds.buffered:
                 raise _busy("bodies of requests under way use all the memory there is for them")
             chunks: list[bytes] = []
+            begun = asyncio.get_running_loop().time()
             try:
-                async with asyncio.timeout(bounds.body_seconds):
+                async with asyncio.timeout(bounds.patience(0)) as limit:
                     async for chunk in request.stream():
                         held += len(chunk)
                         self.buffered += len(chunk)
                         self._check(held, most)
                         chunks.append(chunk)
+                        limit.reschedule(begun + bounds.patience(held))
             except TimeoutError:
-                raise Refused(
-                    f"the body did not arrive within {bounds.body_seconds:g} s", status=408, code="request_timeout"
-                ) from None
+                raise _too_slow(bounds, held) from None
             read = [b"".join(chunks)]
             chunks.clear()
             yield read.pop()  # whoever is done with it can give its memory back
@@ -118,12 +127,24 @@ class Intake:
         """Let the client finish, unless it waits for a sign to begin, or would send for ever."""
         if declared > _WASTE * most or "100-continue" in request.headers.get("expect", "").lower():
             return
+        begun, received = asyncio.get_running_loop().time(), 0
         try:
-            async with asyncio.timeout(self.bounds.body_seconds):
-                async for _ in request.stream():
-                    pass
+            async with asyncio.timeout(self.bounds.patience(0)) as limit:
+                async for chunk in request.stream():
+                    received += len(chunk)
+                    limit.reschedule(begun + self.bounds.patience(received))
         except (TimeoutError, ClientDisconnect):
             return
+
+
+def _too_slow(bounds: Bounds, received: int) -> Refused:
+    whole = bounds.patience(received) >= bounds.body_seconds
+    said = (
+        f"the body did not arrive within {bounds.body_seconds:g} s"
+        if whole
+        else f"the body came too slowly: {received:,} bytes in {bounds.patience(received):.1f} s"
+    )
+    return Refused(said, status=408, code="request_timeout")
 
 
 def _too_large(most: int) -> Refused:

@@ -11,10 +11,14 @@ from contextlib import contextmanager
 
 from .books import Damaged, Record
 
-__all__ = ["Journal"]
+__all__ = ["Busy", "Journal"]
 
 _MODE = 0o600
 _BLOCK = 1 << 20
+
+
+class Busy(Exception):
+    """It would take a while, and who asked can not wait here."""
 
 
 class Journal:
@@ -51,10 +55,21 @@ class Journal:
         """True if it is time to write it anew."""
         return self._offset > max(self._most, 2 * self._base)
 
+    @property
+    def unread(self) -> int:
+        """Bytes that are still to be read, near enough."""
+        return os.fstat(self._file).st_size - self._offset
+
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else reads or writes inside. The lock ends with the process, whatever happens to it."""
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+    def locked(self, *, wait: bool = True) -> Iterator[None]:
+        """Nobody else reads or writes inside. The lock ends with the process, whatever happens to it.
+
+        Raises Busy if somebody else has it and we do not ``wait``.
+        """
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Busy from None
         try:
             yield
         finally:

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 
 from cachetools import TTLCache
 
-__all__ = ["Links", "Stored"]
+__all__ = ["Links", "Stored", "media_type"]
 
 _TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+def media_type(format: str) -> str:
+    """``image/png`` for ``png``."""
+    return _TYPES.get(format, "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Stored:
     @property
     def media_type(self) -> str:
         """``image/png``."""
-        return _TYPES.get(self.format, "application/octet-stream")
+        return media_type(self.format)
 
 
 class Links:

@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..providers.errors import InvalidRequest
 from ..router.async_client import AsyncRouter
+from ..router.interest import Interest
 from ..router.records import Result
 from .errors import Refused, Stopped
 from .gate import Gate
@@ -32,6 +33,8 @@ from .native_answer import Reply, failed, found, served
 from .native_control import model_details, model_summaries, profile, profile_summaries
 from .native_names import offers, resolve
 from .native_request import MAX_BODY, Dialect, Invocation, read_invocation
+from .pieces import Pieces
+from .presence import Presence, presence_of
 from .resends import Resends
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
 
@@ -133,11 +136,15 @@ class _Address:
         self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. A client that hangs up ends nothing: what it asked for is made, and kept in the cache."""
-        request, request_id = Request(scope, receive), str(uuid4())
+        """Serve one request; every error is told in Bedrock's words.
+
+        A client that hangs up ends nothing that was sent to a model: it is made, and kept in the cache.
+        """
+        request, request_id, presence = Request(scope, receive), str(uuid4()), Presence()
         try:
             async with self._door.caller(request) as (key, body):
-                response = _response(await self._made(request, body, request_id, key))
+                async with presence.watched(request, receive):
+                    response = _response(await self._made(request, body, request_id, key))
                 try:
                     async with asyncio.timeout(self._door.intake.bounds.answer_seconds):
                         await response(scope, receive, send)
@@ -167,7 +174,7 @@ def _told(error: Exception, dialect: Dialect | None, request_id: str, name: str 
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, headers=dict(reply.headers))
+    return Pieces(reply.body, reply.status, headers=dict(reply.headers))
 
 
 class NativeEndpoints:
@@ -195,26 +202,28 @@ class NativeEndpoints:
         else:
             invocation = read_invocation(model_id, body, request.headers)
         name = resolve(self._router.config, model_id, key.may_use)
+        interest = Interest()
 
         async def make() -> Reply:
             try:
-                return served(await self._perform(key, name, invocation), invocation.dialect, request_id)
+                return served(await self._perform(key, name, invocation, interest), invocation.dialect, request_id)
             except Exception as error:
                 return _told(error, invocation.dialect, request_id, name)
 
-        return await self._resends.once(_token(request, key, body), make)
+        token = _token(request, key, body)
+        return await self._resends.once(token, make, interest=interest, presence=presence_of(request))
 
-    async def _perform(self, key: Key, name: str, invocation: Invocation) -> Result:
+    async def _perform(self, key: Key, name: str, invocation: Invocation, interest: Interest) -> Result:
         """Let in, made, and booked."""
         prompt, params = invocation.prompt, dict(invocation.params)
         if self._gate is None:
-            return await self._router.generate(name, prompt, **params)
+            return await self._router.generate(name, prompt, interest=interest, **params)
         if self._gate.keyed:
             params["tenant"] = key.name  # what one key has paid for is not shown to another
         ask = partial(self._router.quote, name, prompt, **params)
-        with await self._gate.admit_soon(key, name, ask) as admission:
-            result = await self._router.generate(name, prompt, **params)
-            admission.settle(result)
+        async with await self._gate.admit_soon(key, name, ask) as admission:
+            result = await self._router.generate(name, prompt, interest=interest, **params)
+            await admission.settle_soon(result)
             return result
 
     async def other(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:

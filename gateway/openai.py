@@ -31,7 +31,7 @@ _ROUTING = ("strict", "deadline", "attempt_timeout", "max_wait", "cache", "routi
 """What a client may say about the way; the tenant is the key's business."""
 _KNOWN = frozenset((*NAMES, *PICTURE_NAMES, *NATIVE_NAMES, *IGNORED, *SPECIAL, *_ROUTING))
 _ELSEWHERE = {name: reason for name, reason in {**PARAMS, **CALL}.items() if name not in _KNOWN}
-_NOT_HERE = frozenset(("api_key", "api_base", "base_url", "tenant", "extra_headers"))
+_NOT_HERE = frozenset(("api_key", "api_base", "base_url", "tenant", "interest", "extra_headers"))
 _IMAGE_NAMES = tuple(name for name, slot in PICTURE_NAMES.items() if slot == "image")
 
 

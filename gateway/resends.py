@@ -12,11 +12,25 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
+from ..router.interest import Interest
 from .native_answer import Reply
+from .presence import Presence
 
 __all__ = ["Repeats", "Resends"]
+
+
+@dataclass(slots=True, eq=False)
+class _Sending:
+    """A call under way, and how many of its sendings still wait for it."""
+
+    task: asyncio.Task[Reply]
+    interest: Interest | None
+    waiting: int = 0
 
 
 class Resends:
@@ -31,39 +45,63 @@ class Resends:
     ) -> None:
         self._clock = clock
         self._keep, self._max_bytes, self._most = keep, max_bytes, most
-        self._running: dict[object, asyncio.Task[Reply]] = {}
+        self._running: dict[object, _Sending] = {}
+        self._given_up: set[asyncio.Task[Reply]] = set()
         self._kept: OrderedDict[str, tuple[float, Reply]] = OrderedDict()
         self.bytes = 0
         """Of the answers that are kept."""
 
-    async def once(self, token: str | None, make: Callable[[], Awaitable[Reply]]) -> Reply:
+    async def once(
+        self,
+        token: str | None,
+        make: Callable[[], Awaitable[Reply]],
+        *,
+        interest: Interest | None = None,
+        presence: Presence | None = None,
+    ) -> Reply:
         """The answer that ``make`` gives, or that another sending with this token has brought or will bring.
 
-        What has begun is carried out, even if everybody who waits for it goes away. None is nobody's token.
+        What has begun is carried out, even if everybody who waits for it goes away; then, however, the ``interest`` of what
+        is made is lost, and what was not yet sent to anybody is given up. ``presence`` tells who goes away. None is
+        nobody's token.
         """
         self._forget()
         if token is not None and token in self._kept:
             return self._kept[token][1]
         name: object = object() if token is None else token
-        task = self._running.get(name)
-        if task is None:
-            task = asyncio.ensure_future(make())
-            self._running[name] = task
-            task.add_done_callback(lambda done: self._ended(name, done))
-        return await asyncio.shield(task)
+        sending = self._running.get(name)
+        if sending is None:
+            sending = self._running[name] = _Sending(asyncio.ensure_future(make()), interest)
+            sending.task.add_done_callback(partial(self._ended, name))
+        sending.waiting += 1
+        with presence.told(partial(self._left, name, sending)) if presence else nullcontext():
+            return await asyncio.shield(sending.task)
 
     async def finish(self, patience: float = 5.0) -> None:
         """Let what is under way come to its end, its bill included; after ``patience`` seconds it is cancelled."""
-        if not self._running:
+        tasks = {sending.task for sending in self._running.values()} | self._given_up
+        if not tasks:
             return
-        _, late = await asyncio.wait(self._running.values(), timeout=patience)
+        _, late = await asyncio.wait(tasks, timeout=patience)
         for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late)
 
+    def _left(self, token: object, sending: _Sending) -> None:
+        """One who waited has gone. Who sends what was given up once more begins anew."""
+        sending.waiting -= 1
+        if sending.waiting or sending.interest is None or sending.task.done() or not sending.interest.lose():
+            return
+        if self._running.get(token) is sending:
+            del self._running[token]
+            self._given_up.add(sending.task)
+
     def _ended(self, token: object, task: asyncio.Task[Reply]) -> None:
-        del self._running[token]
+        sending = self._running.get(token)
+        if sending is not None and sending.task is task:
+            del self._running[token]
+        self._given_up.discard(task)
         failed = task.cancelled() or task.exception() is not None  # looked at, for there may be nobody left to tell
         if failed or not isinstance(token, str) or not _final(task.result()):
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -12,22 +12,28 @@ from uuid import uuid4
 
 from .books import Books, Damaged, Record, Spent, reserved, settled
 from .errors import Refused
-from .journal import Journal
+from .journal import Busy, Journal
 from .keys import Key
 
-__all__ = ["Ledger", "LocalLedger", "Spent"]
+__all__ = ["Busy", "Ledger", "LocalLedger", "Spent"]
+
+_MUCH = 64 * 1024
+"""Bytes of a journal that are not read where nobody may wait: they take about a millisecond."""
 
 
 class Ledger(Protocol):
-    """Who keeps the accounts. Days and months are those of UTC."""
+    """Who keeps the accounts. Days and months are those of UTC. Thread-safe.
 
-    def reserve(self, key: Key, usd: Decimal, now: datetime) -> str:
+    With ``wait=False`` a method raises Busy, with nothing done, where it would block: an event loop then asks in a thread.
+    """
+
+    def reserve(self, key: Key, usd: Decimal, now: datetime, *, wait: bool = True) -> str:
         """Set money aside; the id of the reservation. Raises `Refused`: 429 beyond the budget, 503 if it is not known."""
 
-    def settle(self, id: str, usd: Decimal) -> None:
+    def settle(self, id: str, usd: Decimal, *, wait: bool = True) -> None:
         """Put the bill in the place of the reservation. Never fails: at worst, the reservation stays spent."""
 
-    def spent(self, key: str, now: datetime) -> Spent:
+    def spent(self, key: str, now: datetime, *, wait: bool = True) -> Spent:
         """What a key has spent, its open reservations included. Raises `Refused` (503)."""
 
     def close(self) -> None:
@@ -51,67 +57,93 @@ class LocalLedger:
         self._lock = threading.Lock()
         self._books = Books()
         self._month: date | None = None
-        with self._current():
+        self._closed = False
+        self._tidying: threading.Thread | None = None
+        with self._current(wait=True):
             pass
 
-    def reserve(self, key: Key, usd: Decimal, now: datetime) -> str:
+    def reserve(self, key: Key, usd: Decimal, now: datetime, *, wait: bool = True) -> str:
         """See `Ledger`."""
         today = _day(now)
         try:
-            with self._current():
+            with self._current(wait):
                 self._turn(today)
                 _check(key, usd, self._books.spent(key.name, today))
                 id = self._new_id()
-                self._add(reserved(id, key.name, today, usd))
+                self._add(reserved(id, key.name, today, usd), wait)
                 return id
         except (OSError, Damaged) as error:
             raise self._unknown(error) from None
 
-    def settle(self, id: str, usd: Decimal) -> None:
+    def settle(self, id: str, usd: Decimal, *, wait: bool = True) -> None:
         """See `Ledger`."""
         try:
-            with self._current():
-                self._add(settled(id, usd))
+            with self._current(wait):
+                self._add(settled(id, usd), wait)
         except (OSError, Damaged) as error:
             self._failed(f"a bill of {usd} USD is not written down, its reservation stays spent: {_why(error)}")
 
-    def spent(self, key: str, now: datetime) -> Spent:
+    def spent(self, key: str, now: datetime, *, wait: bool = True) -> Spent:
         """See `Ledger`."""
         try:
-            with self._current():
+            with self._current(wait):
                 return self._books.spent(key, _day(now))
         except (OSError, Damaged) as error:
             raise self._unknown(error) from None
 
     def close(self) -> None:
-        """See `Ledger`."""
-        if self._journal:
-            self._journal.close()
+        """See `Ledger`. Threads that are at it come to their end; what comes later finds nothing to write to."""
+        with self._lock:
+            if self._journal and not self._closed:
+                self._journal.close()
+            self._closed = True
 
     @contextmanager
-    def _current(self) -> Iterator[None]:
-        """Alone with books that know all that others have written."""
-        with self._lock:
+    def _current(self, wait: bool) -> Iterator[None]:
+        """Alone with books that know all that others have written. Raises Busy if that takes a while."""
+        if not self._lock.acquire(blocking=wait):
+            raise Busy
+        try:
             if self._journal is None:
                 yield
                 return
-            with self._journal.locked():
+            if self._closed:
+                raise OSError("the accounts are closed")
+            with self._journal.locked(wait=wait):
                 if self._journal.replaced():
                     self._books = Books()
+                if not wait and self._journal.unread > _MUCH:
+                    raise Busy
                 for record in self._journal.read():
                     self._books.apply(record)
                 yield
+        finally:
+            self._lock.release()
 
-    def _add(self, record: Record) -> None:
+    def _add(self, record: Record, wait: bool) -> None:
         """On disk first: what can not be written has not happened."""
         if self._journal:
             self._journal.append(record)
         self._books.apply(record)
-        if self._journal and self._journal.is_long:
-            try:
-                self._journal.rewrite(self._books.records())
-            except OSError as error:  # the long file is as good as a short one
-                self._failed(f"the journal of spending can not be shortened: {_why(error)}")
+        if self._journal is None or not self._journal.is_long:
+            return
+        if wait:
+            self._shorten(self._journal)
+        elif self._tidying is None or not self._tidying.is_alive():
+            self._tidying = threading.Thread(target=self._tidy, name="lascaux-tidy", daemon=True)
+            self._tidying.start()
+
+    def _tidy(self) -> None:
+        """Shorten the journal beside whoever is in a hurry: the new one is flushed to the disk before it counts."""
+        with suppress(OSError, Damaged), self._current(wait=True):  # who uses the books next is told what is wrong
+            if self._journal and self._journal.is_long:
+                self._shorten(self._journal)
+
+    def _shorten(self, journal: Journal) -> None:
+        try:
+            journal.rewrite(self._books.records())
+        except OSError as error:  # the long file is as good as a short one
+            self._failed(f"the journal of spending can not be shortened: {_why(error)}")
 
     def _turn(self, today: date) -> None:
         """With a new month, the last one's accounts are closed."""

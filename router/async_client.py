@@ -17,6 +17,7 @@ from .assembly import converted, is_pending
 from .cache import Flight
 from .client import Client, in_context
 from .config import Config
+from .context import Trail
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
 from .endings import too_late, unsent
@@ -217,7 +218,7 @@ class AsyncRouter(Client):
             case Join(key, timeout):
                 flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
-                    await _landing(flight, timeout)
+                    await _landing(flight, timeout, run.trail)
                 return flight.seen_by(run.runtime)
             case Gather(flows):
                 outcomes = await asyncio.gather(*(self._drive(run, flow) for flow in flows), return_exceptions=True)
@@ -326,17 +327,16 @@ async def _woken(ticket: Ticket, seconds: float) -> None:
         await asyncio.wait_for(woken.wait(), seconds)
 
 
-async def _landing(flight: Flight[Served], timeout: float) -> None:
-    """Wait until the flight has ended, without owning it: our being cancelled must not end it for others."""
-    loop = asyncio.get_running_loop()
-    landed = asyncio.Event()
+async def _landing(flight: Flight[Served], timeout: float, trail: Trail) -> None:
+    """Wait until the flight has ended, without owning it: our being cancelled must not end it for others.
 
-    def wake(_: Future[Served | None]) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(landed.set)
-
-    flight.outcome.add_done_callback(wake)
+    Whose caller has gone waits no longer.
+    """
+    ticket = Ticket(0)  # for no deployment
+    flight.outcome.add_done_callback(lambda _: ticket.wake())
+    trail.tickets.add(ticket)
     try:
-        await asyncio.wait_for(landed.wait(), timeout)
-    except TimeoutError:
-        return
+        if not trail.stopped.is_set():
+            await _woken(ticket, timeout)
+    finally:
+        trail.tickets.discard(ticket)

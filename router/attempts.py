@@ -20,7 +20,7 @@ from .choice import choose, early_probe, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
-from .endings import left_off, nobody_left, remembered, too_late, twin
+from .endings import gone, left_off, nobody_left, remembered, too_late, twin
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .health import State
 from .plan import Alias, Step, nobody_can
@@ -106,7 +106,7 @@ class _Part:
             if flight.leader:
                 return (yield from self.lead(flight, keys))
             if not flight.outcome.done():
-                raise self._too_late()
+                raise gone(self.last_error) if self.trail.stopped.is_set() else self._too_late()
             failure = flight.outcome.exception()
             if failure is not None:
                 raise twin(failure)
@@ -146,8 +146,8 @@ class _Part:
             raise
         except LascauxError as error:
             # What failed because our caller has gone may well succeed for those who wait.
-            gone = self.trail.stopped.is_set() and not isinstance(error, RequestError)
-            yield Land(flight, None if gone else twin(error))
+            ours = self.trail.stopped.is_set() and not isinstance(error, RequestError)
+            yield Land(flight, None if ours else twin(error))
             raise
         except Exception as error:
             flight.land(error)  # a mistake of ours: it would be the same for all who wait
@@ -167,9 +167,7 @@ class _Part:
                     raise self._too_late()
                 if self.context.line.ended:
                     raise left_off(self.last_error, "this router is closed")
-                if self.trail.stopped.is_set():
-                    raise left_off(self.last_error, "the caller has gone before anybody was asked")
-                step, permit = self._next(now)
+                step, permit = (None, None) if self.trail.stopped.is_set() else self._next(now)
                 if step is None:
                     yield self._stand(now)
                 elif permit is None:
@@ -329,6 +327,8 @@ class _Part:
     def _stand(self, now: float) -> Wait:
         """Wait until somebody may take the request. Raises when waiting is no plan or would take too long."""
         with self.context.lock:
+            if self.trail.stopped.is_set():  # looked at under the lock: later, nobody would wake us
+                raise gone(self.last_error)
             steps = self._open_steps()
             places = {c.deployment: step for step in steps for c in step.candidates if c.name not in self.hopeless}
             failed = [place for place in places if place.name in self.tried]

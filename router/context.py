@@ -73,8 +73,10 @@ class Trail:
     routing_key: str | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set when the caller has gone: what is under way may end, nothing new is started."""
+    sent: threading.Event = field(default_factory=threading.Event)
+    """Set, under the router's lock, when the first call departs."""
     tickets: set[Ticket] = field(default_factory=set)
-    """Where it stands in line."""
+    """Where it stands in line, or waits for another's answer."""
     attempts: list[Attempt] = field(default_factory=list)
     excluded: list[Exclusion] = field(default_factory=list)
     route: Route | None = None

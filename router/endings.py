@@ -9,7 +9,7 @@ from ..providers.errors import AttemptTimeout, LascauxError
 from .context import Trail
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 
-__all__ = ["left_off", "nobody_left", "remembered", "too_late", "twin", "unsent"]
+__all__ = ["gone", "left_off", "nobody_left", "remembered", "too_late", "twin", "unsent"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -42,6 +42,11 @@ def nobody_left(
 def left_off(last: LascauxError | None, reason: str) -> LascauxError:
     """It is not gone on with: what the last attempt ended with, or the reason if there was none."""
     return twin(last) if last else NoDeploymentAvailable(reason)
+
+
+def gone(last: LascauxError | None) -> LascauxError:
+    """The caller has gone: nothing new is begun."""
+    return left_off(last, "the caller has gone before anybody was asked")
 
 
 def unsent() -> AttemptTimeout:

@@ -23,6 +23,7 @@ from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
 from .endings import unsent
 from .heritage import Heritage
+from .interest import Interest
 from .plan import Alias
 from .prices import cost_of
 from .records import Result
@@ -113,6 +114,19 @@ class Run:
             route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
         )
         self.flow: Flow = staged_flow(runtime.context, self.request, self.trail)
+        if options.interest is not None:
+            options.interest.follow(self.leave)
+
+    def leave(self) -> bool:
+        """Nobody waits any more: give up, unless a call has been sent. True if this is given up."""
+        with self.runtime.context.lock:
+            if self.trail.sent.is_set():
+                return False
+            self.trail.stopped.set()  # from here on no call departs
+        self.trail.stop()
+        for call in tuple(self.calls):
+            call.cancel()  # it waits for a thread
+        return True
 
     def instant(self, effect: Lookup | Store | Land) -> Any:
         """Perform what takes no time in this process."""
@@ -145,8 +159,6 @@ class Run:
         ) as span:
             try:
                 left = send.until - self.runtime.context.clock()
-                if self.trail.stopped.is_set():
-                    raise unsent()
                 if left <= 0:
                     raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
                 self._depart(send)
@@ -170,9 +182,12 @@ class Run:
             return result, cost
 
     def _depart(self, send: Send) -> None:
-        """Count the call from now on: it may have waited for a thread since it took its place."""
+        """Count the call from now on: it may have waited for a thread since it took its place. Raises AttemptTimeout."""
         context = self.runtime.context
         with context.lock:
+            if self.trail.stopped.is_set():  # a moment ago; who left was told that nothing is sent
+                raise unsent()
+            self.trail.sent.set()
             send.permit.depart(context.clock())
 
     def finish(self, served: Served) -> Result:
@@ -239,6 +254,7 @@ class Options:
     tenant: str
     cache: bool
     routing_key: str | None
+    interest: Interest | None
 
     @classmethod
     def take(cls, params: dict[str, Any]) -> Options:
@@ -251,6 +267,7 @@ class Options:
             _name(params, "tenant") or "",
             _option(params, "cache", bool, True, "true or false"),
             _name(params, "routing_key"),
+            _option(params, "interest", Interest, None, "an Interest"),
         )
 
     def trail(self, route: Alias, started: float) -> Trail:

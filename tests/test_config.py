@@ -150,7 +150,10 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "max_body": 64 * 2**20,
         "max_in_flight": 256,
         "cors_origins": (),
-        "link_ttl": 3600.0,
+        "hosts": (),
+        "public_url": None,
+        "links": {"ttl": 3600.0, "s3": None},
+        "link_ttl": None,
         "spend_file": None,
     }
     assert config == parse(CORE + "credentials:\naliases:\nretry:\nhealth:\ncache:\npricing:\nlifecycle: {}\nserver:")

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from ..errors import CredentialsError
 from ..types import Credentials, Secret
 from .ids import ModelRef, environment_region, partition_of, resolve_region
 from .keys import Keys, Proof, Token
@@ -71,6 +72,18 @@ class Keyring:
         knows whether anything is wrong with the credentials.
         """
         return self.source(spec, region).proof(timeout)
+
+    def keys(self, spec: Credentials, region: str, *, timeout: float | None = None) -> Keys:
+        """`proof` for a service other than Bedrock: an API key of Bedrock's in the environment is passed over.
+
+        Raises CredentialsError for credentials that are such a key.
+        """
+        source = self.source(spec, region)
+        proof = (source.chain if isinstance(source, _Default) else source).proof(timeout)
+        if not isinstance(proof, Keys):
+            text = f"credentials {spec.name!r}: only Bedrock takes an API key; access keys or a role are needed here"
+            raise CredentialsError(text, code="incomplete_credentials")
+        return proof
 
     def after_fork(self) -> None:
         """Begin anew: a lookup of the parent never ends in its child."""

@@ -14,6 +14,8 @@ class Keys:
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+    expires: float | None = field(default=None, compare=False)
+    """Unix time at which they end; None if they do not, or do not tell."""
 
     @property
     def secrets(self) -> tuple[str, ...]:

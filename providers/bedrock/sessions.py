@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -28,7 +29,7 @@ from .keys import Keys
 from .renewal import MANDATORY, Cooldown, Source
 from .spec import SpecKind, fits_header, kind_of, secrets_of, session_name
 
-__all__ = ["Sessions"]
+__all__ = ["Sessions", "silent"]
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +65,25 @@ class _Silence(logging.Filter):
 _SILENCE = _Silence()
 
 
-def _ask(spec: Credentials, work: Callable[[], T]) -> T:
-    """Let botocore work, in silence; its errors as ours: one line, no secret, and no foreign traceback behind it."""
+@contextmanager
+def silent() -> Iterator[None]:
+    """What botocore logs in this time, in this thread, is dropped."""
     mark = _silent.set(True)
     try:
-        return work()
+        yield
+    finally:
+        _silent.reset(mark)
+
+
+def _ask(spec: Credentials, work: Callable[[], T]) -> T:
+    """Let botocore work, in silence; its errors as ours: one line, no secret, and no foreign traceback behind it."""
+    try:
+        with silent():
+            return work()
     except ProviderError:
         raise
     except KNOWN as error:
         ours = _explain(error, spec)
-    finally:
-        _silent.reset(mark)
     # Raised out here, so that neither the chain nor this frame's variables hold what STS or a file said.
     raise ours
 
@@ -143,6 +152,18 @@ class Sessions:
 
         return _ask(spec, read)
 
+    def client(self, service: str, keys: Keys, *, region: str, **settings: Any) -> Any:
+        """A client of botocore's for a service, signed with these keys and no others. ``settings`` are its own."""
+        session = self._open(None, explicit=True)
+        return session.create_client(
+            service,
+            region_name=region,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token,
+            **settings,
+        )
+
     def _open(self, profile: str | None, *, explicit: bool = False) -> Session:
         """A session; ``explicit`` ones do not look at AWS_PROFILE."""
         session = Session(profile=profile, session_vars=_NO_PROFILE if explicit else None)
@@ -173,12 +194,20 @@ class Found:
 
     def keys(self) -> Keys:
         """One consistent triple, renewed when due. Raises ProviderError."""
+        before = None if self.due(MANDATORY) else self._until()
         frozen = _ask(self._spec, self._found.get_frozen_credentials)
+        until = self._until()
+        if before is not None and until is not None:
+            until = min(before, until)  # another thread may have renewed them, and these may be the old ones
         if not frozen.access_key or not frozen.secret_key:
             raise _nothing(self._spec)
         if not fits_header(frozen.access_key) or (frozen.token and not fits_header(frozen.token)):
             raise _error(self._spec, "the key or session token that was found has characters that no key has")
-        return Keys(frozen.access_key, frozen.secret_key, frozen.token or None)
+        return Keys(frozen.access_key, frozen.secret_key, frozen.token or None, expires=until)
+
+    def _until(self) -> float | None:
+        moment = getattr(self._found, "_expiry_time", None)
+        return moment.timestamp() if isinstance(moment, datetime) else None
 
 
 class _Caller:

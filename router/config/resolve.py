@@ -11,6 +11,7 @@ from ...providers.bedrock.ids import ModelRef
 from ...providers.types import Warning
 from .entries import DeploymentConfig
 from .identity import CredentialsConfig, source_cycle, unfit, unfit_source
+from .link_checks import check_links, odd_links, used_credentials
 from .problems import Path
 from .report import Report
 from .schema import ConfigFile, DeploymentEntry, Place, RetryConfig
@@ -125,6 +126,9 @@ def check_sections(file: ConfigFile, report: Report) -> None:
     check_retry(file.retry, ("retry",), report)
     if file.health.cooldown > file.health.max_cooldown:
         report.add(("health", "cooldown"), "must not be longer than max_cooldown", show=True)
+    if file.server.link_ttl is not None and "ttl" in file.server.links.model_fields_set:
+        report.add(("server", "link_ttl"), "is the earlier name of 'links.ttl', which is given as well", key=True)
+    check_links(file.server.links, file.credentials, report)
     if not report.problems and not any(report.names(section) for section in ("deployments", "aliases")):
         report.add(("deployments",), "is missing: name at least one deployment, or an alias with 'match'", key=True)
 
@@ -144,6 +148,7 @@ def _findings(file: ConfigFile) -> Iterator[tuple[str, str]]:
     places: list[tuple[str, Place]] = [(f"deployments.{name}", entry) for name, entry in file.deployments.items()]
     places += [(f"aliases.{name}", entry) for name, entry in file.aliases.items()]
     used = {place.credentials for _, place in places} | {entry.source for entry in file.credentials.values()}
+    used |= set(used_credentials(file.server.links))
     for name in file.credentials:
         if name not in used:
             yield f"credentials.{name}", "is used by no deployment"
@@ -154,6 +159,7 @@ def _findings(file: ConfigFile) -> Iterator[tuple[str, str]]:
         yield "retry.attempt_timeout", "is longer than the deadline, which ends the call first"
     if file.telemetry.endpoint and file.telemetry.exporter != "otlp":
         yield "telemetry.endpoint", "is used by the exporter otlp only"
+    yield from odd_links(file.server.links, file.server.link_seconds)
 
 
 def missing(report: Report, path: Path, what: str, known: tuple[str, ...], *, show: bool = False) -> None:

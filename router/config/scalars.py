@@ -52,6 +52,7 @@ __all__ = [
     "Wait",
     "Weight",
     "Whole",
+    "choice",
     "refusal",
 ]
 
@@ -183,7 +184,8 @@ def _size(value: object) -> object:
     return size
 
 
-def _choice(*allowed: str) -> BeforeValidator:
+def choice(*allowed: str) -> BeforeValidator:
+    """One of these words, and nothing else."""
     words = ", ".join(allowed)
 
     def check(value: object) -> object:
@@ -330,17 +332,17 @@ Bytes = Annotated[int, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
 _STRATEGIES = ("weighted_random", "round_robin", "least_request", "lowest_latency", "lowest_cost", "sticky")
 StrategyName = Annotated[
     Literal["weighted_random", "round_robin", "least_request", "lowest_latency", "lowest_cost", "sticky"],
-    _choice(*_STRATEGIES),
+    choice(*_STRATEGIES),
     _or_reference({"enum": list(_STRATEGIES)}),
 ]
-Backend = Annotated[Literal["memory", "none"], _choice("memory", "none"), _or_reference({"enum": ["memory", "none"]})]
+Backend = Annotated[Literal["memory", "none"], choice("memory", "none"), _or_reference({"enum": ["memory", "none"]})]
 Retired = Annotated[
     Literal["last_resort", "refuse", "allow"],
-    _choice("last_resort", "refuse", "allow"),
+    choice("last_resort", "refuse", "allow"),
     _or_reference({"enum": ["last_resort", "refuse", "allow"]}),
 ]
 Exporter = Annotated[
     Literal["none", "console", "otlp"],
-    _choice("none", "console", "otlp"),
+    choice("none", "console", "otlp"),
     _or_reference({"enum": ["none", "console", "otlp"]}),
 ]

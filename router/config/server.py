@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
 
-from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Secret, Text, Whole, refusal
+from .links import LinksConfig
+from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Secret, Text, Url, Whole, refusal
 from .section import Section, spelt
 
 __all__ = ["HASH", "SHORTEST", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
@@ -23,6 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9_.-]{3,128}")
 _MONEY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _MONEY_TEXT = {"type": "string", "pattern": f"^{_MONEY.pattern}$"}
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
@@ -49,6 +51,12 @@ def _origin(value: object) -> object:
     if value != "*" and not (isinstance(value, str) and _ORIGIN.fullmatch(value)):
         raise refusal('must be an origin such as https://app.example.com, or "*" for all')
     return value
+
+
+def _host_name(value: object) -> object:
+    if not isinstance(value, str) or not _HOST_NAME.fullmatch(value.lower()):
+        raise refusal("must be a name such as images.example.com, without scheme and port")
+    return value.lower()
 
 
 def _access_key_id(value: object) -> object:
@@ -83,6 +91,10 @@ AccessKeyId = Annotated[
 ]
 Origin = Annotated[
     str, BeforeValidator(_origin), WithJsonSchema({"type": "string", "examples": ["https://app.example.com"]})
+]
+
+HostName = Annotated[
+    str, BeforeValidator(_host_name), WithJsonSchema({"type": "string", "examples": ["images.example.com"]})
 ]
 
 
@@ -147,10 +159,21 @@ class ServerConfig(Section):
     """Requests at the same time, of all clients; what comes on top is answered 429 at once."""
     cors_origins: tuple[Origin, ...] = ()
     """Web pages of other origins that may ask. Default: none."""
-    link_ttl: Duration = spelt("1h")
-    """How long the links of 'url' answers work."""
+    hosts: tuple[HostName, ...] = ()
+    """Names, apart from localhost and addresses, under which a gateway without keys answers. With keys any name will do."""
+    public_url: Url | None = None
+    """What links to pictures in the gateway's memory begin with. Default: the address that a client used."""
+    links: LinksConfig = Field(default_factory=LinksConfig)
+    """The links of 'url' answers: how long they work, and where the pictures are."""
+    link_ttl: Duration | None = None
+    """Earlier name of 'links.ttl'."""
     spend_file: Text | None = None
     """File that keeps what keys have spent over restarts; the processes of one machine share it. Default: memory only."""
+
+    @property
+    def link_seconds(self) -> float:
+        """How long links work, whichever of its two names was used."""
+        return self.links.ttl if self.link_ttl is None else self.link_ttl
 
 
 def fits(pattern: str, name: str) -> bool:

@@ -1,0 +1,57 @@
+"""Whether the client of a request is still there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from starlette.requests import Request
+from starlette.types import Receive
+
+__all__ = ["Presence", "presence_of"]
+
+_NAME = "presence"
+
+
+class Presence:
+    """The client of one request, whose body has been read. For one event loop."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self._listeners: list[Callable[[], None]] = []
+
+    @asynccontextmanager
+    async def watched(self, request: Request, receive: Receive) -> AsyncIterator[None]:
+        """Notice the client's leaving for as long as this lasts; `presence_of` the request is this one."""
+        request.scope.setdefault("state", {})[_NAME] = self
+        watch = asyncio.ensure_future(self._watch(receive))
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    @contextmanager
+    def told(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Call ``listener`` if the client leaves in the meantime, at once if it has left."""
+        self._listeners.append(listener)
+        try:
+            if self.left:
+                listener()
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    async def _watch(self, receive: Receive) -> None:
+        """Once: after the body nothing else can come, and a server that says something else would be asked for ever."""
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            self.left = True
+            for listener in tuple(self._listeners):
+                listener()
+
+
+def presence_of(request: Request) -> Presence | None:
+    """The presence of its client; None if nobody looks."""
+    found = request.scope.get("state", {}).get(_NAME)
+    return found if isinstance(found, Presence) else None
