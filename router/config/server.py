@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
 
-from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Secret, Text, Whole, refusal
+from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Positive, Secret, Text, Whole, refusal
 from .section import Section, spelt
 
 __all__ = ["HASH", "SHORTEST", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
@@ -137,6 +137,8 @@ class ServerConfig(Section):
     """Address to listen on. Any other than a loopback address needs keys."""
     port: Port = 4000
     """Port to listen on; 0 takes a free one."""
+    workers: Positive = 1
+    """Processes that answer side by side. One more watches over them, and replaces one that dies."""
     keys: tuple[KeyConfig, ...] = ()
     """Keys that clients may use. Without any, everybody who reaches the address may ask."""
     sigv4: tuple[PairConfig, ...] = ()
@@ -144,13 +146,18 @@ class ServerConfig(Section):
     max_body: Bytes = spelt("64MiB")
     """Largest request body that is read."""
     max_in_flight: Whole = 256
-    """Requests at the same time, of all clients; what comes on top is answered 429 at once."""
+    """Requests at the same time, of all clients; what comes on top is answered 429 at once. Workers share them evenly."""
+    max_buffered: Bytes | None = None
+    """Bytes of bodies in memory at the same time; what comes on top is answered 429. Workers share them evenly.
+
+    Default: 512MiB, or a quarter of the memory of the machine or container if that is less.
+    """
     cors_origins: tuple[Origin, ...] = ()
     """Web pages of other origins that may ask. Default: none."""
     link_ttl: Duration = spelt("1h")
     """How long the links of 'url' answers work."""
     spend_file: Text | None = None
-    """File that keeps what keys have spent over restarts; the processes of one machine share it. Default: memory only."""
+    """File that keeps what keys have spent over restarts; the processes of one machine share it. Default: until the end."""
 
 
 def fits(pattern: str, name: str) -> bool:
