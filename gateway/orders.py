@@ -52,6 +52,8 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._rest = b""
+        self.closed = False
+        """The other end was found closed."""
 
     @classmethod
     def pair(cls) -> tuple[Channel, socket.socket]:
@@ -72,8 +74,9 @@ class Channel:
         try:
             block = self._end.recv(_BLOCK)
         except OSError:
-            return None
+            block = b""
         if not block:
+            self.closed = True
             return None
         *lines, self._rest = (self._rest + block).split(b"\n")
         return [json.loads(line) for line in lines]

@@ -142,10 +142,8 @@ class Supervisor:
         worker.ready = True
         if worker.outdated:
             worker.process.send_signal(signal.SIGHUP)
-        again = self._supervision.opened
-        first = self._supervision.ready(index, self._clock())
-        (log.info if again else log.debug)("worker %d is ready (pid %d)", index, worker.process.pid)
-        if first:
+        log.info("worker %d is ready (pid %d)", index, worker.process.pid)
+        if self._supervision.ready(index, self._clock()):
             opened()
 
     def _bury(self, index: int, opened: Callable[[], None]) -> None:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -74,6 +76,7 @@ def _tell(channel: Channel, problems: list[str]) -> int:
 def _work(orders: Orders, channel: Channel) -> None:
     return_large_blocks()
     with ExitStack() as stack:
+        stack.enter_context(_folder(orders.folder, channel))
         config = _config(orders)
         telemetry = config.telemetry
         endpoint = telemetry.endpoint if telemetry.exporter == "otlp" else None
@@ -99,6 +102,21 @@ def _work(orders: Orders, channel: Channel) -> None:
 
 def _config(orders: Orders) -> Config:
     return Config.parse(orders.text, orders.name) if orders.config is None else Config.load(orders.config)
+
+
+@contextmanager
+def _folder(path: str, channel: Channel) -> Iterator[None]:
+    """Use the folder that the supervisor takes away at its end. If it can not any more, the last worker does."""
+    folder = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(folder, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # others still use it
+            if channel.closed:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        os.close(folder)
 
 
 def application(router: AsyncRouter, orders: Orders) -> Starlette:
