@@ -63,8 +63,9 @@ def command(
 ) -> None:
     """Answer OpenAI's clients over HTTP, until Ctrl-C or SIGTERM.
 
-    Both let requests under way end, and a second one ends at once; SIGHUP and a changed file load the configuration anew
-    without losing a request. A worker process that dies is replaced.
+    Both let requests under way end, a second one ends at once; SIGHUP and a changed file load the configuration anew.
+
+    No request is lost by either. A worker process that dies is replaced, and all workers share limits and accounts.
     """
     with failing():
         code = _run(

@@ -120,9 +120,10 @@ class Client:
             self._watcher.after_fork()
 
     def _reload(self, source: Source) -> Reload:
+        before = self._watcher.content() if self._watcher is not None else None
         report = self._generations.reload(source)
         if self._watcher is not None:
-            _watch_current(self._generations, self._watcher)
+            _watch_current(self._generations, self._watcher, before)
         return report
 
     def _stop(self) -> None:
@@ -345,10 +346,12 @@ def _reload_watched(generations: Generations, watcher: Watcher) -> None:
     _watch_current(generations, watcher)
 
 
-def _watch_current(generations: Generations, watcher: Watcher) -> None:
+def _watch_current(
+    generations: Generations, watcher: Watcher, loaded: Mapping[str, bytes | None] | None = None
+) -> None:
     """Look at the files of the configuration in use; at nothing if it came from none."""
     origin = generations.current.config.origin
-    watcher.watch(origin.watched if origin else ())
+    watcher.watch(origin.watched if origin else (), loaded)
 
 
 def _learned(generations: weakref.ref[Generations]) -> Iterable[tuple[str, str, str, int]]:

@@ -28,7 +28,7 @@ from lascaux.gateway.journal import Journal
 from lascaux.gateway.keys import NewKey
 
 KEY = NewKey.make()
-CORE, ULTRA = Decimal("0.04"), Decimal("0.14")
+CORE, ULTRA, ZERO = Decimal("0.04"), Decimal("0.14"), Decimal(0)
 PATIENCE = 40.0
 """Seconds after which something has certainly not happened."""
 
@@ -42,6 +42,8 @@ credentials: {{demo: {{access_key_id: emulator, secret_access_key: emulator-secr
 deployments:
   core: {{model: "stability.stable-image-core-v1:1", region: us-west-2, credentials: demo, endpoint_url: "{url}"}}
   ultra: {{model: "stability.stable-image-ultra-v1:1", region: us-west-2, credentials: demo, endpoint_url: "{url}"}}
+  rare: {{model: "stability.stable-image-core-v1:1", region: us-west-2, credentials: demo, endpoint_url: "{url}",
+    limits: {{rpm: 3}}}}
 aliases: {{hero: {hero}, {hero}-only: {hero}}}
 server:
   workers: {workers}
@@ -80,8 +82,8 @@ class Caller:
             return Answer(0, repr(error))
         return Answer(response.status, body, {name.lower(): value for name, value in response.headers.items()})
 
-    def draw(self, prompt: str) -> Answer:
-        return self.ask("/v1/images/generations", model="hero", prompt=prompt)
+    def draw(self, prompt: str, model: str = "hero") -> Answer:
+        return self.ask("/v1/images/generations", model=model, prompt=prompt, max_wait=0)
 
     def worker(self) -> str | None:
         return self.ask("/health/live").headers.get("x-lascaux-worker")
@@ -120,9 +122,9 @@ class Gateway:
 
     def pid(self, worker: int) -> int:
         """The newest worker of that place."""
-        found: list[str] = []
-        until(lambda: found.extend(re.findall(rf"worker {worker} is ready \(pid (\d+)\)", self.text)) or found, "")
-        return int(found[-1])
+        ready = rf"worker {worker} is ready \(pid (\d+)\)"
+        until(lambda: re.search(ready, self.text), f"worker {worker} does not get ready")
+        return int(re.findall(ready, self.text)[-1])
 
     def callers(self, worker: str, count: int) -> list[Caller]:
         """Connections to one worker."""
@@ -201,6 +203,7 @@ def start(tmp_path: Path, env: dict[str, str]) -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
         started.append(Gateway(process))
         assert bool(started[-1].url) is opens, started[-1].text
@@ -293,7 +296,7 @@ def test_a_stop_under_load_answers_all_that_is_under_way(
     with ThreadPoolExecutor(16) as pool:
         asked = [pool.submit(gateway.draw, f"otter {one}") for one in range(16)]
         until(lambda: emulator.billed == 16, "the calls do not arrive")
-        gateway.process.send_signal(number)
+        os.killpg(gateway.process.pid, number)  # as a terminal does it
         assert [future.result().status for future in asked] == [200] * 16
     assert gateway.ended() == 0
     assert not gateway.listens
@@ -332,7 +335,7 @@ def test_reloads_under_load_lose_nothing(tmp_path: Path, emulator: Emulator, sta
     assert made["ultra"] > 0
     assert made["core"] > 0
     assert made.total() == emulator.billed
-    assert gateway.usage() == (made["core"] * CORE + made["ultra"] * ULTRA, 0)
+    assert gateway.usage() == (made["core"] * CORE + made["ultra"] * ULTRA, ZERO)
     assert gateway.draw("the last otter").body["lascaux"]["deployment"] == "ultra"
 
 
@@ -365,7 +368,7 @@ def test_an_outage_is_told_and_booked(tmp_path: Path, emulator: Emulator, start:
             assert answer.headers["x-should-retry"] == ("false" if told["may_be_billed"] else "true")
     faults = Counter(record.fault for record in emulator.log)
     assert min(faults["drop"], faults["truncate"], faults["error"]) > 0
-    assert gateway.usage() == ((emulator.billed + faults["drop"]) * CORE, 0)
+    assert gateway.usage() == ((emulator.billed + faults["drop"]) * CORE, ZERO)
     assert statuses[200] + faults["truncate"] == emulator.billed
 
 
@@ -431,6 +434,22 @@ def test_what_can_not_start_says_why_and_ends(
     assert gateway.ended() == 1
     lines = [line for line in gateway.said if line.startswith("error: ")]
     assert [words in " ".join(line.split()) for line in lines] == [True], gateway.text
+
+
+def test_the_limits_of_a_deployment_are_shared(tmp_path: Path, emulator: Emulator, start: Start) -> None:
+    """What is declared holds for the gateway: its workers have parts of it, that of a reloaded file as well."""
+    written(tmp_path, emulator.url)
+    gateway = start()
+    callers = [gateway.callers(worker, 1)[0] for worker in ("0", "1")]
+    answers = [[caller.draw(f"otter {turn}", "rare").status for turn in range(3)] for caller in callers]
+    assert answers == [[200, 429, 429], [200, 200, 429]]
+    file = tmp_path / "mine.yaml"
+    file.write_text(file.read_text().replace("rpm: 3", "rpm: 5"))
+    gateway.process.send_signal(signal.SIGHUP)
+    until(lambda: gateway.text.count("1 changed (rare)") == 2, "the file was not loaded")
+    answers = [[caller.draw(f"late otter {turn}", "rare").status for turn in range(2)] for caller in callers]
+    assert answers == [[200, 429], [200, 429]]
+    assert emulator.billed == 5
 
 
 def test_a_replacement_that_finds_a_bad_file_tries_again(tmp_path: Path, emulator: Emulator, start: Start) -> None:

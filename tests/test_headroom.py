@@ -138,7 +138,7 @@ def test_bodies_have_a_quarter_of_a_small_machine() -> None:
 
 def test_workers_share_the_bounds_of_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
     """Places and memory add up; a body that does not fit into one worker's part is refused as too large, which is told."""
-    server = ServerConfig(max_in_flight=5, max_buffered="130MiB")  # type: ignore[arg-type]  # as it is written
+    server = ServerConfig(max_in_flight=5, max_buffered="130MiB")
     parts = [bounds_of(server, Share(index=index, count=2)) for index in (0, 1)]
     assert [part.in_flight for part in parts] == [2, 3]
     assert sum(part.buffered for part in parts) == 130 * MIB
