@@ -29,7 +29,7 @@ from lascaux.gateway.keys import NewKey
 
 KEY = NewKey.make()
 CORE, ULTRA, ZERO = Decimal("0.04"), Decimal("0.14"), Decimal(0)
-PATIENCE = 40.0
+PATIENCE = 60.0
 """Seconds after which something has certainly not happened."""
 
 
@@ -418,7 +418,6 @@ def test_who_does_not_drain_is_killed(tmp_path: Path, emulator: Emulator, start:
         ({"more": "health: {failures: many}"}, "health.failures"),
         ({"more": "pricing: {table: nowhere.yaml}"}, "nowhere.yaml"),
         ({"server": "spend_file: nowhere/spend"}, "server.spend_file: nowhere/spend"),
-        ({"server": "max_in_flight: 1"}, "server.max_in_flight: 1 can not be shared by 2 workers"),
         (
             {"server": "max_in_flight: 2", "workers": 3},
             "3 or more here, or set server.workers (--workers) to 2 or less",
