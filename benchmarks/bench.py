@@ -22,11 +22,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import gateways
-import starts
-from backend import running
-from bench_page import plot, write
-from contest import LITELLM, contest
+from lascaux.benchmarks import gateways, starts
+from lascaux.benchmarks.backend import running
+from lascaux.benchmarks.bench_page import plot, write
+from lascaux.benchmarks.contest import LITELLM, contest
 
 DOCS = Path(__file__).parent.parent / "docs"
 SIZES = {"1 KB": 1_000, "2 MB": 1_500_000}

@@ -24,10 +24,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from backend import running
-from http_load import Load, request
+from lascaux.benchmarks.backend import running
+from lascaux.benchmarks.http_load import Load, request
+from lascaux.benchmarks.processes import descriptors, resident, watching
 from PIL import Image
-from processes import descriptors, resident, watching
 
 PEAK = 600e6
 GROWTH = 1.2

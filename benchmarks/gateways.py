@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from contest import LITELLM
-from contestant import ID, MODEL, REGION, SECRET, ours
-from http_load import Load, request
-from processes import cpu_seconds, watching
+from lascaux.benchmarks.contest import LITELLM
+from lascaux.benchmarks.contestant import ID, MODEL, REGION, SECRET, ours
+from lascaux.benchmarks.http_load import Load, request
+from lascaux.benchmarks.processes import cpu_seconds, watching
 
 PATH = "/v1/images/generations"
 GENERATION = request(PATH, json.dumps({"model": "hero", "prompt": "an otter"}).encode())

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from contest import LITELLM
-from contestant import ID, MODEL, REGION, SECRET, ours
+from lascaux.benchmarks.contest import LITELLM
+from lascaux.benchmarks.contestant import ID, MODEL, REGION, SECRET, ours
 
 OURS = "import sys; from lascaux import Router; Router.from_yaml(sys.argv[1])"
 THEIRS = "import sys, yaml, litellm; litellm.Router(model_list=yaml.safe_load(open(sys.argv[1]))['model_list'])"

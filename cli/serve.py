@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
-import signal
 import socket
-import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,16 +17,14 @@ from ..providers.errors import LascauxError
 from .failures import failing
 
 if TYPE_CHECKING:
-    from ..router.async_client import AsyncRouter
-    from ..router.config import Config, TelemetryConfig
+    from ..router.config import Config
 
 EXAMPLES = (
     "lascaux serve",
     "lascaux serve --config lascaux.yaml",
     "lascaux serve --config litellm.yaml --port 8080",
+    "lascaux serve --workers 4",
 )
-
-log = logging.getLogger("lascaux.gateway")
 
 _DEFAULT = Path("lascaux.yaml")
 _SLACK = 5.0
@@ -53,6 +45,10 @@ def command(
         int | None,
         typer.Option(min=0, max=65535, help="Port; 0 takes a free one. Default: server.port, else 4000."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Processes that answer side by side. Default: server.workers, else 1."),
+    ] = None,
     public_url: Annotated[
         str | None,
         typer.Option(
@@ -70,10 +66,23 @@ def command(
 ) -> None:
     """Answer OpenAI's clients over HTTP, until Ctrl-C or SIGTERM.
 
-    SIGTERM lets requests under way end; SIGHUP and a changed file load the configuration anew without losing one.
+    Both let requests under way end, a second one ends at once; SIGHUP and a changed file load the configuration anew.
+
+    No request is lost by either. A worker process that dies is replaced, and all workers share limits and accounts.
     """
     with failing():
-        _run(_Wish(config=config, host=host, port=port, public_url=public_url, drain=drain, watch=watch))
+        code = _run(
+            _Wish(
+                config=config,
+                host=host,
+                port=port,
+                workers=workers,
+                public_url=public_url,
+                drain=drain,
+                watch=watch,
+            )
+        )
+    raise typer.Exit(code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,50 +92,88 @@ class _Wish:
     config: Path | None
     host: str | None
     port: int | None
+    workers: int | None
     public_url: str | None
     drain: float | None
     watch: bool
 
 
-def _run(wish: _Wish) -> None:
+def _run(wish: _Wish) -> int:
+    """Check what can be checked before anything is started, then watch over the workers."""
     _need_server()
-    from ..gateway.memory import return_large_blocks
-    from ..router.exporters import configure
+    from ..gateway.log import log_to_stderr
+    from ..gateway.orders import Orders
+    from ..gateway.supervisor import Supervisor
 
-    return_large_blocks()
-
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what strangers send is no warning to us
+    log_to_stderr()
     with ExitStack() as stack:
-        load, telemetry = _configuration(wish, stack)
-        endpoint = telemetry.endpoint if telemetry.exporter == "otlp" else None
-        tracer_provider, meter_provider, shutdown = configure(telemetry.exporter, endpoint)
-        stack.callback(shutdown)
-        router = load(picture_files=False, tracer_provider=tracer_provider, meter_provider=meter_provider)
-        config = router.config
-        port = config.server.port if wish.port is None else wish.port
-        listener = stack.enter_context(_listener(config, wish.host or config.server.host, port))
-        for warning in router.warnings:
-            log.warning("%s", warning)
-        drain = config.retry.deadline + _SLACK if wish.drain is None else wish.drain
-        asyncio.run(_serve(router, listener, wish.public_url, drain))
+        source = _source(wish, stack)
+        config, server = source.config, source.config.server
+        count = server.workers if wish.workers is None else wish.workers
+        _check_shares(config, count)
+        listener = stack.enter_context(
+            _listener(config, wish.host or server.host, server.port if wish.port is None else wish.port)
+        )
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lascaux-"))  # 0700
+        orders = Orders(
+            index=0,
+            count=count,
+            listener=listener.fileno(),
+            folder=folder,
+            journal=server.spend_file or str(Path(folder, "spend")),
+            durable=server.spend_file is not None,
+            drain=config.retry.deadline + _SLACK if wish.drain is None else wish.drain,
+            keyed=bool(server.keys),
+            config=source.path,
+            text=source.text,
+            name=source.name,
+            watch=wish.watch,
+            public_url=wish.public_url,
+        )
+        address = _address(listener)
+        return Supervisor(listener, orders, env={**os.environ, **source.env}).run(lambda: _opened(address, count))
 
 
-def _configuration(wish: _Wish, stack: ExitStack) -> tuple[Callable[..., AsyncRouter], TelemetryConfig]:
-    """What makes the router: the file that was named or lies here, else the emulator's configuration, which is said."""
-    from ..router.async_client import AsyncRouter
+def _opened(address: str, count: int) -> None:
+    workers = f"{count} workers; " if count > 1 else ""
+    print(f"Lascaux gateway on {address}  ({workers}Ctrl-C stops it)", flush=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """The configuration, and how workers get it: a path, else a text under a name; ``env`` is what they need beside."""
+
+    config: Config
+    path: str | None = None
+    text: str = ""
+    name: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def _source(wish: _Wish, stack: ExitStack) -> _Source:
+    """The file that was named or lies here, else the configuration of the emulator, which is said."""
     from ..router.config import Config
     from .output import line, note
-    from .quickstart import quickstart
+    from .quickstart import VARIABLE, quickstart, quickstart_text
 
     path = wish.config or (_DEFAULT if _DEFAULT.exists() else None)
     if path is not None:
-        return partial(AsyncRouter.from_yaml, path, watch=wish.watch), Config.load(path).telemetry
+        return _Source(config=Config.load(path), path=str(path))
     config, emulator = stack.enter_context(quickstart(os.environ))
     message = f"no configuration, so the built-in emulator draws ({emulator.url}); AWS is not called, nothing is billed"
     line(note("emulator", message, "cyan"), stderr=True)
-    return partial(AsyncRouter, config), config.telemetry
+    text, name = quickstart_text()
+    return _Source(config=config, text=text, name=name, env={VARIABLE: emulator.url})
+
+
+def _check_shares(config: Config, count: int) -> None:
+    """Raise ConfigError for what is declared for the whole gateway, and is too little for so many workers."""
+    from ..router.errors import ConfigError
+    from ..router.share import unshared
+
+    problems = unshared(config, count)
+    if problems:
+        raise ConfigError("\n".join(problems), problems=problems)
 
 
 def _need_server() -> None:
@@ -160,72 +207,6 @@ def _listener(config: Config, host: str, port: int) -> socket.socket:
         raise LascauxError(f"can not listen on {host}:{port}: {reason}", code="io") from None
 
 
-async def _serve(router: AsyncRouter, listener: socket.socket, public_url: str | None, drain: float) -> None:
-    """Until SIGTERM or Ctrl-C; requests under way then have ``drain`` seconds."""
-    import uvicorn
-
-    from ..gateway.connections import QuietRepeats, protocol, raise_descriptors
-
-    logging.getLogger("asyncio").addFilter(QuietRepeats(time.monotonic))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            _application(router, public_url),
-            http=protocol(raise_descriptors()),  # h11 bounds headers at 64 KiB, which httptools does not
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=max(1, int(drain)),
-        )
-    )
-    loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[None]] = set()
-
-    def reload() -> None:
-        task = loop.create_task(_reload(router))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    # uvicorn raises the signal again when it has ended: a drained gateway ends with 0.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    print(f"Lascaux gateway on http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C stops it)", flush=True)
-    await server.serve(sockets=[listener])
-
-
-def _application(router: AsyncRouter, public_url: str | None) -> Any:
-    from ..gateway.app import create_app
-    from ..gateway.gate import open_gate
-    from ..gateway.intake import Bounds
-    from ..gateway.links import Links
-    from ..gateway.shelf import Shelf
-    from ..gateway.sigv4 import Verifier
-
-    server = router.config.server
-    gate = open_gate(server, clock=time.monotonic, now=lambda: datetime.now(UTC), failed=log.error)
-    gate.follow(lambda: router.config.server, log.error)
-    links = Links(ttl=server.link_seconds)
-    shelf = Shelf(links)
-    shelf.follow(lambda: router.config)
-    return create_app(
-        router,
-        gate=gate,
-        verifier=Verifier.of(server).follow(lambda: router.config.server, log.error),
-        bounds=Bounds(body=server.max_body, in_flight=server.max_in_flight),
-        links=links,
-        shelf=shelf,
-        cors_origins=server.cors_origins,
-        hosts=server.hosts,
-        public_url=public_url or server.public_url,
-    )
-
-
-async def _reload(router: AsyncRouter) -> None:
-    """Load the file anew; what is wrong with it is said, and changes nothing."""
-    try:
-        log.info("%s", await router.reload())
-    except LascauxError as error:
-        log.error("%s", router.last_reload or error)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

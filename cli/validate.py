@@ -42,13 +42,14 @@ def _check(file: Path) -> dict[str, Any]:
     from ..router.client import Router
     from ..router.config import Config, read_document
     from ..router.errors import ConfigError
+    from ..router.share import Share
 
     report: dict[str, Any] = {"file": str(file), "ok": False, "problems": [], "warnings": []}
     try:
         document = read_document(file)
         report["format"] = "litellm" if is_litellm(document.data) else "lascaux"
         config = Config.from_document(document, dotenv=True)
-        with Router(config) as router:
+        with Router(config, share=Share(count=config.server.workers)) as router:  # the gateway shares out its limits
             warnings = router.warnings
     except ConfigError as error:
         return {**report, "problems": list(error.problems)}

@@ -22,6 +22,7 @@ from .edge import Edge, answer
 from .endpoints import Endpoint, Endpoints
 from .errors import Failure, Refused, failure_of
 from .gate import Gate, open_gate
+from .headroom import Headroom
 from .intake import Bounds, Intake
 from .links import Links
 from .memory import keep_trimmed
@@ -47,6 +48,8 @@ def create_app(
     cors_origins: Collection[str] = (),
     hosts: Collection[str] = (),
     public_url: str | None = None,
+    scarce: Callable[[], bool] | None = None,
+    worker: int | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
@@ -54,11 +57,12 @@ def create_app(
     Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk. Without
     ``gate`` nobody needs a key; ``verifier`` checks those who sign as for AWS. ``cors_origins`` are web pages that may ask;
     ``hosts`` are names, apart from localhost, under which it answers without keys; ``public_url`` is what links to pictures
-    begin with, by default the address that the client used; ``shelf`` puts pictures into a bucket. ``now``
-    gives seconds since 1970.
+    begin with, by default the address that the client used; ``shelf`` puts pictures into a bucket; ``scarce`` tells that
+    memory is about to end, by default from what the system says. ``worker`` is told by the health addresses. ``now`` gives
+    seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
-    intake = Intake(bounds)
+    intake = Intake(bounds, scarce=scarce or Headroom(time.monotonic).scarce)
     links = links or (shelf.memory if shelf else Links(now=now))
     resends = Resends(time.monotonic)
     endpoints = Endpoints(
@@ -70,6 +74,7 @@ def create_app(
         resends=resends,
         public_url=public_url,
         now=now,
+        worker=worker,
     )
 
     @asynccontextmanager

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -104,6 +104,7 @@ class Endpoints:
         resends: Resends | None = None,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
+        worker: int | None = None,
     ) -> None:
         self.router = router
         self.gate = gate
@@ -113,6 +114,7 @@ class Endpoints:
         self._public_url = public_url.rstrip("/") if public_url else None
         self._now = now
         self._started = int(now())
+        self._marks = {} if worker is None else {"x-lascaux-worker": str(worker)}
         self._named = resends or Resends(time.monotonic)
         self._counted = Resends(time.monotonic, keep=_JUST_ENDED)
         self._repeats = Repeats()
@@ -216,13 +218,13 @@ class Endpoints:
 
     async def live(self, request: Request) -> Response:
         """The process answers."""
-        return _json({"status": "ok"})
+        return _json({"status": "ok"}, marks=self._marks)
 
     async def ready(self, request: Request) -> Response:
         """There is somebody to ask, and room to ask in."""
-        full = self.intake.in_flight >= self.intake.bounds.in_flight
+        full = self.intake.full
         good = bool(self.router.aliases or self.router.config.aliases) and not full
-        return _json({"status": "ok" if good else "busy" if full else "no aliases"}, 200 if good else 503)
+        return _json({"status": "ok" if good else "busy" if full else "no aliases"}, 200 if good else 503, self._marks)
 
     def _identify(self, request: Request) -> Key:
         return self.gate.identify(request.headers.get("authorization"))
@@ -284,8 +286,8 @@ class Endpoints:
         return {"id": name, "object": "model", "created": self._started, "owned_by": "lascaux", "lascaux": facts}
 
 
-def _json(plain: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(plain), status, media_type="application/json")
+def _json(plain: Any, status: int = 200, marks: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(plain), status, headers=marks, media_type="application/json")
 
 
 def _response(reply: Reply) -> Response:

@@ -350,8 +350,11 @@ def open_gate(
     clock: Callable[[], float],
     now: Callable[[], datetime],
     failed: Callable[[str], None] = lambda message: None,
+    durable: bool = True,
 ) -> Gate:
     """The gate that the ``server`` section describes. ``failed`` is told when the accounts can not be written.
+
+    ``durable``: the file of accounts shall also outlive the machine.
 
     Raises ConfigError for a key that could be guessed, and for a file of accounts that can not be used.
     """
@@ -362,7 +365,7 @@ def open_gate(
     if server.spend_file is None:
         return Gate(ring, LocalLedger(failed=failed), clock=clock, now=now)
     try:
-        journal = Journal(server.spend_file)
+        journal = Journal(server.spend_file, durable=durable)
         try:
             ledger = LocalLedger(journal, failed=failed)
         except (OSError, Damaged):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
@@ -41,11 +41,13 @@ class Bounds:
 class Intake:
     """Lets requests in and reads their bodies. Turns away with 413 and 429 before memory gets scarce.
 
-    For one event loop: it counts without a lock.
+    For one event loop: it counts without a lock. ``scarce`` tells whether the machine's memory is about to end; then
+    nobody is let in, whatever the bounds.
     """
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: Bounds | None = None, *, scarce: Callable[[], bool] = lambda: False) -> None:
         self.bounds = bounds or Bounds()
+        self._scarce = scarce
         self.in_flight = 0
         self.buffered = 0
         self.answered = 0
@@ -59,14 +61,14 @@ class Intake:
         return Intake(
             replace(
                 bounds, body=body, in_flight=max(1, bounds.in_flight // 8), buffered=max(body, bounds.buffered // 8)
-            )
+            ),
+            scarce=self._scarce,
         )
 
     @contextmanager
     def place(self, size: int) -> Iterator[None]:
         """A place for a request whose body of ``size`` bytes has been read elsewhere. Raises `Refused`."""
-        if self.in_flight >= self.bounds.in_flight:
-            raise _busy(f"{self.bounds.in_flight} requests are under way, which is the most at a time")
+        self._check_room()
         if size + self.buffered > self.bounds.buffered:
             raise _busy("bodies of requests under way use all the memory there is for them")
         self.in_flight += 1
@@ -86,8 +88,7 @@ class Intake:
         """
         bounds = self.bounds
         most = bounds.body if most is None else min(most, bounds.body)
-        if self.in_flight >= bounds.in_flight:
-            raise _busy(f"{bounds.in_flight} requests are under way, which is the most at a time")
+        self._check_room()
         declared = _declared(request)
         self.in_flight += 1
         held = 0
@@ -116,6 +117,17 @@ class Intake:
             self.in_flight -= 1
             self.answered += 1
             self.buffered -= held
+
+    @property
+    def full(self) -> bool:
+        """True if nobody is let in now."""
+        return self.in_flight >= self.bounds.in_flight or self._scarce()
+
+    def _check_room(self) -> None:
+        if self.in_flight >= self.bounds.in_flight:
+            raise _busy(f"{self.bounds.in_flight} requests are under way, which is the most at a time")
+        if self._scarce():
+            raise _busy("the memory of the machine is about to end")
 
     def _check(self, held: int, most: int) -> None:
         if held > most:

@@ -28,8 +28,11 @@ class Journal:
     line without its end is what a process left when it was killed: it is cut off. OSError is raised as it comes.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, most: int = 4 << 20) -> None:
-        """``most`` is the size in bytes from which the file is written anew. Raises OSError."""
+    def __init__(self, path: str | os.PathLike[str], *, most: int = 4 << 20, durable: bool = True) -> None:
+        """``most`` is the size in bytes from which the file is written anew. Raises OSError.
+
+        Without ``durable`` it is not flushed to the disk: it outlives processes, but not the machine.
+        """
         self._path = os.fspath(path)
         self._most = most
         self._base = 0
@@ -43,7 +46,8 @@ class Journal:
         self._dirty = threading.Event()
         self._closing = False
         self._flusher = threading.Thread(target=self._flush, name="lascaux-spend", daemon=True)
-        self._flusher.start()
+        if durable:
+            self._flusher.start()
 
     @property
     def path(self) -> str:
@@ -133,7 +137,8 @@ class Journal:
         """Flush, and let go of the file."""
         self._closing = True
         self._dirty.set()
-        self._flusher.join()
+        if self._flusher.ident is not None:
+            self._flusher.join()
         os.close(self._file)
         os.close(self._lock)
 

@@ -34,6 +34,7 @@ from .prices import cost_of
 from .quota import Limits
 from .retry import RetryBudget, RetryPolicy
 from .runtime import Runtime
+from .share import WHOLE, Share, unshared
 from .strategies import STRATEGIES
 from .telemetry import Telemetry
 
@@ -54,14 +55,14 @@ def build(
     rng: Random | None = None,
     tracer_provider: Any = None,
     meter_provider: Any = None,
+    share: Share = WHOLE,
 ) -> Runtime:
     """Make everything that a router needs. No network; profiles in ``~/.aws`` are read only to find a missing region.
 
-    Raises ConfigError for what can only be known now: unknown models, regions, credentials that can not be complete.
+    Raises ConfigError for what can only be known now: unknown models, regions, incomplete credentials, limits too small.
     """
-    return _Builder(config, rng or Random(config.routing.seed), today or _today).runtime(
-        provider, clock or time.monotonic, tracer_provider, meter_provider
-    )
+    builder = _Builder(config, rng or Random(config.routing.seed), today or _today, share)
+    return builder.runtime(provider, clock or time.monotonic, tracer_provider, meter_provider)
 
 
 def rebuild(config: Config, previous: Runtime) -> Runtime:
@@ -71,7 +72,8 @@ def rebuild(config: Config, previous: Runtime) -> Runtime:
     cache by `resize_cache`. Clock, provider, telemetry and lock stay. Raises ConfigError.
     """
     context = previous.context
-    return _Builder(config, context.rng, context.today, previous).runtime(previous.provider, context.clock)
+    builder = _Builder(config, context.rng, context.today, previous.share, previous)
+    return builder.runtime(previous.provider, context.clock)
 
 
 def _today() -> date:
@@ -80,8 +82,11 @@ def _today() -> date:
 
 
 class _Builder:
-    def __init__(self, config: Config, rng: Random, today: Callable[[], date], previous: Runtime | None = None) -> None:
+    def __init__(
+        self, config: Config, rng: Random, today: Callable[[], date], share: Share, previous: Runtime | None = None
+    ) -> None:
         self.config = config
+        self.share = share
         self.previous = previous
         self.lock = previous.context.lock if previous else Guard()
         self.heritage = _inherit(config, previous) if previous else Heritage()
@@ -101,7 +106,7 @@ class _Builder:
         tracer_provider: Any = None,
         meter_provider: Any = None,
     ) -> Runtime:
-        problems: list[str] = []
+        problems = unshared(self.config, self.share.count)
         for name, deployment in self.config.deployments.items():
             try:
                 self.deployments[name] = self.deployment(deployment)
@@ -152,6 +157,7 @@ class _Builder:
             telemetry=telemetry,
             warnings=tuple(self.warnings),
             heritage=self.heritage,
+            share=self.share,
         )
         return replace(made, sources=previous.sources) if previous else made
 
@@ -223,7 +229,7 @@ class _Builder:
         made = Deployment(
             target,
             health=self.health,
-            limits=Limits(config.limits.rpm, config.limits.concurrency, self._quota(target)),
+            limits=Limits(*self.share.limits(config.limits), quota=self._quota(target)),
             rng=self.rng,
             eol=None if wire.kind in _OWN else life.eol,
             replacement=life.replacement[0] if life.replacement else None,

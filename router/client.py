@@ -32,6 +32,7 @@ from .explain import Explanation, Quote, explain
 from .records import Result
 from .reload import Generations, Reload, Source
 from .runtime import Run, Runtime
+from .share import WHOLE, Share
 from .watch import Watcher
 
 __all__ = ["Client", "Router", "in_context"]
@@ -67,10 +68,12 @@ class Client:
         meter_provider: Any = None,
         picture_files: bool = True,
         picture_urls: bool = False,
+        share: Share = WHOLE,
     ) -> None:
         """``picture_files`` and ``picture_urls``: may input pictures be paths of this computer, and https URLs?
 
-        Switch files off where requests come from strangers: a path would read this computer's disk.
+        Switch files off where requests come from strangers: a path would read this computer's disk. ``share`` is this
+        process's part of the limits of deployments, where several processes work side by side; of a reloaded file, too.
         """
         if not isinstance(config, Config):
             config = Config.from_mapping(config)
@@ -82,6 +85,7 @@ class Client:
             rng=rng,
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
+            share=share,
         )
         runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
         self._generations = Generations(runtime)
@@ -116,9 +120,10 @@ class Client:
             self._watcher.after_fork()
 
     def _reload(self, source: Source) -> Reload:
+        before = self._watcher.content() if self._watcher is not None else None
         report = self._generations.reload(source)
         if self._watcher is not None:
-            _watch_current(self._generations, self._watcher)
+            _watch_current(self._generations, self._watcher, before)
         return report
 
     def _stop(self) -> None:
@@ -341,10 +346,12 @@ def _reload_watched(generations: Generations, watcher: Watcher) -> None:
     _watch_current(generations, watcher)
 
 
-def _watch_current(generations: Generations, watcher: Watcher) -> None:
+def _watch_current(
+    generations: Generations, watcher: Watcher, loaded: Mapping[str, bytes | None] | None = None
+) -> None:
     """Look at the files of the configuration in use; at nothing if it came from none."""
     origin = generations.current.config.origin
-    watcher.watch(origin.watched if origin else ())
+    watcher.watch(origin.watched if origin else (), loaded)
 
 
 def _learned(generations: weakref.ref[Generations]) -> Iterable[tuple[str, str, str, int]]:

@@ -27,6 +27,7 @@ from .interest import Interest
 from .plan import Alias
 from .prices import cost_of
 from .records import Result
+from .share import WHOLE, Share
 from .stages import staged_flow
 from .telemetry import RequestSpan, Telemetry
 
@@ -70,6 +71,8 @@ class Runtime:
     """Where input pictures may be read from."""
     heritage: Heritage = field(default_factory=Heritage, repr=False)
     """Live state of earlier configurations."""
+    share: Share = WHOLE
+    """Of the limits that are declared, what this process may use."""
 
     def after_fork(self) -> None:
         """In a child process: nobody holds our locks, no call is under way."""

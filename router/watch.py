@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["Watcher"]
 
@@ -41,7 +41,7 @@ class Watcher:
         self._known = self._read()
         self._seen = self._known
         self._away = 0.0
-        self._wanted: _Content | None = None
+        self._wanted: tuple[_Content, bool] | None = None
         self._on_change: Callable[[], object] | None = None
         self._stop = threading.Event()
 
@@ -59,9 +59,17 @@ class Watcher:
         """Look no more. A call of ``on_change`` that is under way ends by itself."""
         self._stop.set()
 
-    def watch(self, paths: Iterable[str | os.PathLike[str]]) -> None:
-        """Look at these from now on. Those that are new start from what they hold now."""
-        self._wanted = {path: _content(path) for path in _unique(paths)}
+    def content(self) -> Mapping[str, bytes | None]:
+        """What the files hold now, for `watch`."""
+        return {path: _content(path) for path in self._paths}
+
+    def watch(self, paths: Iterable[str | os.PathLike[str]], loaded: Mapping[str, bytes | None] | None = None) -> None:
+        """Look at these from now on. Those that are new start from what they hold now.
+
+        ``loaded``: somebody has just loaded what the files held at that `content`, so only what differs from it is a change.
+        """
+        found = {path: _content(path) for path in _unique(paths)}
+        self._wanted = {path: (loaded or {}).get(path, digest) for path, digest in found.items()}, loaded is not None
 
     def after_fork(self) -> None:
         """In a child process, which has no thread of ours: begin anew, if the parent was looking."""
@@ -76,8 +84,10 @@ class Watcher:
         """Look once; seconds until the next look is due. A change counts when two looks in a row agree on it."""
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
-            self._paths = tuple(wanted)
-            self._known = {path: self._known.get(path, digest) for path, digest in wanted.items()}
+            content, is_loaded = wanted
+            self._paths = tuple(content)
+            known = {} if is_loaded else self._known
+            self._known = {path: known.get(path, digest) for path, digest in content.items()}
         content = self._read()
         if content == self._known:
             self._seen, self._away = content, 0.0

@@ -489,6 +489,19 @@ def test_validate_knows_what_only_a_router_finds_out(run: Run, tmp_path: Path) -
     assert "did you mean stability.stable-image-core-v1:1" in done.stderr
 
 
+def test_validate_knows_what_workers_can_not_share(run: Run, tmp_path: Path) -> None:
+    """As the gateway would say at its start."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        'deployments:\n  a: {model: "stability.stable-image-core-v1:1", region: us-west-2, limits: {concurrency: 3}}\n'
+        "server: {workers: 4}\n"
+    )
+    done = run("validate", bad)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"error: {bad}:2:")
+    assert "deployments.a.limits.concurrency: 3 can not be shared by 4 workers" in " ".join(done.stderr.split())
+
+
 def test_validate_json_lists_files_problems_and_warnings(run: Run, tmp_path: Path, config: Path) -> None:
     """`ok` for all and for each."""
     (tmp_path / "bad.yaml").write_text("nonsense: 1\n")

@@ -143,6 +143,8 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert config.lifecycle.retired == "last_resort"
     assert config.telemetry.model_dump() == {"exporter": "none", "endpoint": None}
     assert config.server.model_dump() == {
+        "workers": 1,
+        "max_buffered": None,
         "host": "127.0.0.1",
         "port": 4000,
         "keys": (),

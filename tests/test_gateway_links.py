@@ -20,10 +20,11 @@ import boto3
 import httpx2
 import pytest
 from lascaux import AsyncRouter, Config
-from lascaux.cli.serve import _application
 from lascaux.gateway.app import create_app
 from lascaux.gateway.links import Links
+from lascaux.gateway.orders import Orders
 from lascaux.gateway.shelf import Shelf
+from lascaux.gateway.worker import application
 from lascaux.providers.bedrock.credentials import BEARER_VARIABLE
 from lascaux.providers.bedrock.storage import LONGEST, Bucket, Storage
 from lascaux.providers.errors import CredentialsError, ProviderError
@@ -367,7 +368,7 @@ def test_both_names_of_the_time_work() -> None:
     assert made.server.link_seconds == 3600.0
 
 
-def test_names_and_the_public_address_come_from_the_configuration(serve: Serve) -> None:
+def test_names_and_the_public_address_come_from_the_configuration(serve: Serve, tmp_path: Path) -> None:
     """A name that is allowed is answered to without keys, another is not; links begin as is written there."""
     made = Config.from_mapping(
         {
@@ -377,7 +378,11 @@ def test_names_and_the_public_address_come_from_the_configuration(serve: Serve) 
         },
         env={},
     )
-    with serve(_application(AsyncRouter(made, provider=FakeProvider(), picture_files=False), None)) as url:
+    journal = str(tmp_path / "journal")
+    orders = Orders(
+        index=0, count=1, listener=0, folder=str(tmp_path), journal=journal, durable=False, drain=1.0, keyed=False
+    )
+    with serve(application(AsyncRouter(made, provider=FakeProvider(), picture_files=False), orders)) as url:
         named, other = (
             httpx2.post(f"{url}{GENERATIONS}", json=ASK, headers={"host": host}, timeout=30)
             for host in ("images.example:443", "evil.example")

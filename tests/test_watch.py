@@ -153,6 +153,22 @@ def test_other_files_are_watched_from_what_they_hold(tmp_path: Path) -> None:
     assert watched.looks() == 1
 
 
+def test_what_was_loaded_by_hand_is_no_change_and_the_way_back_is_one(tmp_path: Path) -> None:
+    """Also if nobody has looked in between; what came after the loading began is seen."""
+    path = tmp_path / "file"
+    path.write_text("one")
+    watched = Watched(path)
+    path.write_text("two")
+    watched.watcher.watch([path], watched.watcher.content())
+    assert watched.looks() == 0
+    path.write_text("three")
+    before = watched.watcher.content()
+    path.write_text("two")
+    watched.watcher.watch([path], before)
+    assert watched.looks() == 1
+    assert watched.looks() == 0
+
+
 def test_what_goes_wrong_does_not_end_the_watch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is logged; the next change is seen, and this one is not tried again and again."""
     path = tmp_path / "file"

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from .links import LinksConfig
-from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Secret, Text, Url, Whole, refusal
+from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Positive, Secret, Text, Url, Whole, refusal
 from .section import Section, spelt
 
 __all__ = ["HASH", "SHORTEST", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
@@ -149,6 +149,8 @@ class ServerConfig(Section):
     """Address to listen on. Any other than a loopback address needs keys."""
     port: Port = 4000
     """Port to listen on; 0 takes a free one."""
+    workers: Positive = 1
+    """Processes that answer side by side. One more watches over them, and replaces one that dies."""
     keys: tuple[KeyConfig, ...] = ()
     """Keys that clients may use. Without any, everybody who reaches the address may ask."""
     sigv4: tuple[PairConfig, ...] = ()
@@ -156,7 +158,12 @@ class ServerConfig(Section):
     max_body: Bytes = spelt("64MiB")
     """Largest request body that is read."""
     max_in_flight: Whole = 256
-    """Requests at the same time, of all clients; what comes on top is answered 429 at once."""
+    """Requests at the same time, of all clients; what comes on top is answered 429 at once. Workers share them evenly."""
+    max_buffered: Bytes | None = None
+    """Bytes of bodies in memory at the same time; what comes on top is answered 429. Workers share them evenly.
+
+    Default: 512MiB, or a quarter of the memory of the machine or container if that is less.
+    """
     cors_origins: tuple[Origin, ...] = ()
     """Web pages of other origins that may ask. Default: none."""
     hosts: tuple[HostName, ...] = ()
@@ -168,7 +175,7 @@ class ServerConfig(Section):
     link_ttl: Duration | None = None
     """Earlier name of 'links.ttl'."""
     spend_file: Text | None = None
-    """File that keeps what keys have spent over restarts; the processes of one machine share it. Default: memory only."""
+    """File that keeps what keys have spent over restarts; the processes of one machine share it. Default: until the end."""
 
     @property
     def link_seconds(self) -> float:
