@@ -25,7 +25,9 @@ from .intake import Bounds, Intake
 from .links import Links
 from .native import routes as native_routes
 from .openai import Operation
-from .resends import Resends
+from .peers import Peers
+from .sendings import Sendings
+from .shared_limits import SharedLimits
 from .sigv4 import Verifier
 
 __all__ = ["create_app"]
@@ -43,6 +45,7 @@ def create_app(
     cors_origins: Collection[str] = (),
     hosts: Collection[str] = (),
     public_url: str | None = None,
+    peers: Peers | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
@@ -50,26 +53,32 @@ def create_app(
     Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk. Without
     ``gate`` nobody needs a key; ``verifier`` checks those who sign as for AWS. ``cors_origins`` are web pages that may ask;
     ``hosts`` are names, apart from localhost, under which it answers without keys; ``public_url`` is what links to pictures
-    begin with, by default the address that the client used. ``now`` gives seconds since 1970.
+    begin with, by default the address that the client used. ``peers`` are the other workers, with which this one acts as one
+    gateway; whatever all of them can be asked is named here (see `Peers`). ``now`` gives seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds)
-    links, resends = links or Links(now=now), Resends(time.monotonic)
+    links, peers = links or Links(now=now), peers or Peers.none()
+    sendings = Sendings(time.monotonic, peers)
+    if peers.others:
+        links.share(peers)
+        gate.share(SharedLimits(peers.folder, peers.index, peers.count).of)
     endpoints = Endpoints(
-        router, gate=gate, intake=intake, links=links, resends=resends, public_url=public_url, now=now
+        router, gate=gate, intake=intake, links=links, sendings=sendings, public_url=public_url, now=now
     )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await router.aclose()
-            await endpoints.finish()
-            gate.close()
+        async with peers.serving():  # until the last: others may wait for what is made here
+            try:
+                yield
+            finally:
+                await router.aclose()
+                await endpoints.finish()
+                gate.close()
 
     return Starlette(
-        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, resends=resends)],
+        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, sendings=sendings)],
         middleware=_middleware(gate.keyed, cors_origins, hosts),
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,

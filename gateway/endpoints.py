@@ -29,7 +29,7 @@ from .keys import Key
 from .links import Links
 from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
-from .resends import Repeats, Resends
+from .sendings import Sendings
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -39,9 +39,6 @@ Answer = Callable[[Request, list[bytes], Key], Awaitable[Response]]
 """The body comes in a list, to be taken out: a request waits long for its picture, and megabytes of it need not."""
 
 _LONGEST_TOKEN = 255
-_JUST_ENDED = 30.0
-"""Seconds. OpenAI's clients send again after at most 8, but may have to connect anew."""
-
 _LARGE = 4 * 1024 * 1024
 """Bytes of a body that are not read in the event loop: 20 MB take 35 ms."""
 
@@ -92,7 +89,7 @@ class Endpoints:
         gate: Gate,
         intake: Intake,
         links: Links,
-        resends: Resends | None = None,
+        sendings: Sendings | None = None,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -103,28 +100,23 @@ class Endpoints:
         self._public_url = public_url.rstrip("/") if public_url else None
         self._now = now
         self._started = int(now())
-        self._named = resends or Resends(time.monotonic)
-        self._counted = Resends(time.monotonic, keep=_JUST_ENDED)
-        self._repeats = Repeats()
+        self._sendings = sendings or Sendings(time.monotonic)
 
     async def finish(self) -> None:
         """Book what is under way, once the router is closed."""
-        await self._named.finish()
-        await self._counted.finish()
+        await self._sendings.finish()
 
     def images(self, operation: Operation) -> Answer:
         """Pictures from words, or from pictures."""
 
         async def make(request: Request, body: list[bytes], key: Key) -> Response:
-            resends, token = await self._sending(request, body, key)
-
             async def answered() -> Reply:
                 try:
                     return await self._made(operation, request, body, key)
                 except LascauxError as error:
                     return _refusal(request, error)
 
-            return _response(await resends.once(token, answered))
+            return _response(await self._once(request, body, key, answered))
 
         return make
 
@@ -140,19 +132,21 @@ class Endpoints:
             admission.settle(result)
         return self._respond(request, ask, result)
 
-    async def _sending(self, request: Request, body: list[bytes], key: Key) -> tuple[Resends, str | None]:
-        """Where earlier sendings of this call would be found, and under which token; None: there are none to expect."""
+    async def _once(self, request: Request, body: list[bytes], key: Key, make: Callable[[], Awaitable[Reply]]) -> Reply:
+        """The answer for this sending and for all others of its call."""
         name = request.headers.get("idempotency-key", "")[: _LONGEST_TOKEN + 1]
         sent = request.headers.get("x-stainless-retry-count", "")
         named, counted = 0 < len(name) <= _LONGEST_TOKEN, sent.isascii() and sent.isdecimal() and len(sent) < 5
         if not named and not counted:
-            return self._named, None
+            return await self._sendings.once(None, make)
         parts = (key.name, request.url.path.removeprefix("/v1"), name if named else "")
         if len(body[0]) > _LARGE:
             content = await asyncio.to_thread(_digest, parts, request.headers.get("content-type", ""), body[0])
         else:
             content = _digest(parts, request.headers.get("content-type", ""), body[0])
-        return (self._named, content) if named else (self._counted, self._repeats.token(content, int(sent)))
+        if named:
+            return await self._sendings.once(content, make, again=True)
+        return await self._sendings.repeated(content, int(sent), make)
 
     async def quote(self, request: Request, body: list[bytes], key: Key) -> Response:
         """What a generation or an edit would cost."""
@@ -192,7 +186,7 @@ class Endpoints:
     async def file(self, request: Request) -> Response:
         """A picture behind a link of a ``url`` answer."""
         query = request.query_params
-        found = self.links.find(request.path_params["name"], query.get("expires", ""), query.get("signature", ""))
+        found = await self.links.seek(request.path_params["name"], query.get("expires", ""), query.get("signature", ""))
         if found is None:
             message = "there is no picture here: the link is wrong or over, or the picture had to make room"
             raise Refused(message, status=404, code="not_found")

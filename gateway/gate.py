@@ -18,7 +18,7 @@ from .books import Damaged
 from .errors import Refused
 from .journal import Journal
 from .keys import ANYBODY, Key, KeyRing, WeakKey, bearer_token
-from .limits import Traffic
+from .limits import LocalTraffic, Open, Traffic
 from .spend import Ledger, LocalLedger
 
 __all__ = ["Admission", "Gate", "open_gate"]
@@ -43,6 +43,7 @@ class Gate:
         self._now = now
         self._lock = threading.Lock()
         self._traffic: dict[str, Traffic] = {}
+        self._open: Open = lambda name, clock: LocalTraffic(clock)
         self._server: ServerConfig | None = None
         self._source: Callable[[], ServerConfig] | None = None
         self._failed: Callable[[str], None] = lambda message: None
@@ -54,6 +55,10 @@ class Gate:
         ``failed`` is told once, and the old ones count.
         """
         self._server, self._source, self._failed = source(), source, failed
+
+    def share(self, open: Open) -> None:
+        """Count what keys ask with others, by what ``open`` gives for each. To be called before the first request."""
+        self._open = open
 
     @property
     def keyed(self) -> bool:
@@ -121,10 +126,7 @@ class Gate:
         """What a key has spent and has under way, beside its limits: plain data for JSON, money as text."""
         now = self._now()
         spent = self._ledger.spent(key.name, now)
-        with self._lock:
-            traffic = self._traffic.get(key.name)
-            in_flight = traffic.in_flight if traffic else 0
-            used = traffic.used(self._clock()) if traffic else 0
+        use = self._traffic_of(key).use()
         return {
             "key": key.name,
             "day": now.astimezone(UTC).date().isoformat(),
@@ -133,9 +135,9 @@ class Gate:
             "usd_this_month": _plain(spent.month),
             "usd_per_month": _plain(key.usd_per_month),
             "usd_reserved": _plain(spent.open),
-            "in_flight": in_flight,
+            "in_flight": use.in_flight,
             "concurrency": key.concurrency,
-            "requests_last_minute": used if key.rpm is not None else None,
+            "requests_last_minute": use.requests if key.rpm is not None else None,
             "rpm": key.rpm,
             "aliases": None if key.aliases is None else list(key.aliases),
             "admin": key.admin,
@@ -175,30 +177,29 @@ class Gate:
     def _look(self, key: Key, alias: str) -> None:
         """What can be said before anything is worked out."""
         self.permit(key, alias)
-        with self._lock:
-            self._traffic_of(key).check(key, self._clock())
+        self._traffic_of(key).check(key)
 
     def _enter(self, key: Key, quote: Quote | None) -> Admission:
         held = most(key, quote) if quote else _ZERO
-        with self._lock:
-            traffic, moment = self._traffic_of(key), self._clock()
-            traffic.check(key, moment)
-            traffic.enter(key, moment)
+        traffic = self._traffic_of(key)
+        moment = traffic.enter(key)
         try:
             id = self._ledger.reserve(key, held, self._now())
         except BaseException:
-            with self._lock:
-                traffic.withdraw(moment)
+            traffic.withdraw(moment)
             raise
         return Admission(self, key, id, held, quote)
 
     def _settle(self, key: Key, id: str, usd: Decimal) -> None:
-        with self._lock:
-            self._traffic_of(key).leave()
+        self._traffic_of(key).leave()
         self._ledger.settle(id, usd)
 
     def _traffic_of(self, key: Key) -> Traffic:
-        return self._traffic.setdefault(key.name, Traffic())
+        with self._lock:
+            traffic = self._traffic.get(key.name)
+            if traffic is None:
+                traffic = self._traffic[key.name] = self._open(key.name, self._clock)
+            return traffic
 
 
 class Admission:

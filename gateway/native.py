@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -32,7 +33,7 @@ from .native_answer import Reply, failed, found, served
 from .native_control import model_details, model_summaries, profile, profile_summaries
 from .native_names import offers, resolve
 from .native_request import MAX_BODY, Dialect, Invocation, read_invocation
-from .resends import Resends
+from .sendings import Sendings
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
 
 __all__ = ["NativeEndpoints", "routes"]
@@ -40,6 +41,7 @@ __all__ = ["NativeEndpoints", "routes"]
 log = logging.getLogger("lascaux.gateway")
 
 _LONGEST_TOKEN = 128
+_FIRST = re.compile(r"(?:^|;)\s*attempt=1\s*(?:;|$)")
 _JSON = ("", "*/*", "application/*", "application/json")
 
 
@@ -58,13 +60,13 @@ def routes(
     verifier: Verifier | None = None,
     today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     clock: Callable[[], float] = monotonic,
-    resends: Resends | None = None,
+    sendings: Sendings | None = None,
 ) -> list[BaseRoute]:
     """Bedrock's addresses, for an application. Without a ``gate`` everybody may ask; ``verifier`` checks SigV4.
 
     Make the router with ``picture_files=False``, as for every application that strangers reach.
     """
-    endpoints = NativeEndpoints(router, gate, today=today, resends=resends or Resends(clock))
+    endpoints = NativeEndpoints(router, gate, today=today, sendings=sendings or Sendings(clock))
     door = _Door(intake or Intake(), gate, verifier or Verifier(()))
     posts = {
         "/model/{model_id:path}/invoke": endpoints.invoke,
@@ -179,12 +181,12 @@ class NativeEndpoints:
         gate: Gate | None,
         *,
         today: Callable[[], date],
-        resends: Resends,
+        sendings: Sendings,
     ) -> None:
         self._router = router
         self._gate = gate
         self._today = today
-        self._resends = resends
+        self._sendings = sendings
 
     async def invoke(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """InvokeModel."""
@@ -202,7 +204,7 @@ class NativeEndpoints:
             except Exception as error:
                 return _told(error, invocation.dialect, request_id, name)
 
-        return await self._resends.once(_token(request, key, body), make)
+        return await self._sendings.once(_token(request, key, body), make, again=_is_later(request))
 
     async def _perform(self, key: Key, name: str, invocation: Invocation) -> Result:
         """Let in, made, and booked."""
@@ -278,3 +280,8 @@ def _token(request: Request, key: Key, body: bytes) -> str | None:
     for part in (key.name, invocation, request.url.path):
         digest.update(f"\0{part}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _is_later(request: Request) -> bool:
+    """False only for what says that it is the first sending: ``amz-sdk-request: attempt=1`` (botocore, ``handlers.py``)."""
+    return _FIRST.search(request.headers.get("amz-sdk-request", "")) is None

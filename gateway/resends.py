@@ -52,6 +52,17 @@ class Resends:
             task.add_done_callback(lambda done: self._ended(name, done))
         return await asyncio.shield(task)
 
+    def knows(self, token: str) -> bool:
+        """True if a call with this token is under way, or its answer is kept."""
+        self._forget()
+        return token in self._running or token in self._kept
+
+    async def known(self, token: str) -> Reply:
+        """The answer of a call that is known. Raises KeyError for any other, and what the call raises."""
+        if token in self._kept:
+            return self._kept[token][1]
+        return await asyncio.shield(self._running[token])
+
     async def finish(self, patience: float = 5.0) -> None:
         """Let what is under way come to its end, its bill included; after ``patience`` seconds it is cancelled."""
         if not self._running:
@@ -98,18 +109,33 @@ class Repeats:
 
     def token(self, content: str, sending: int) -> str:
         """The token for `Resends` of a sending before which the client has made ``sending`` others."""
-        token = self._earlier(content, sending) if sending else None
-        if token is None:
-            token = f"{content}#{next(self._numbers)}"
+        return self.earlier(content, sending) or self.begun(content, sending)
+
+    def begun(self, content: str, sending: int) -> str:
+        """The token of a call of which nothing is known yet."""
+        return self._note(f"{content}#{next(self._numbers)}", content, sending)
+
+    def earlier(self, content: str, sending: int, known: Callable[[str], bool] = lambda token: True) -> str | None:
+        """The token of the call that this sending belongs to, and which has now seen it. Only of ``known`` calls."""
+        token = self._find(content, sending, known)
+        return None if token is None else self._note(token, content, sending)
+
+    def has_earlier(self, content: str, sending: int, known: Callable[[str], bool]) -> bool:
+        """True if `earlier` would find one."""
+        return self._find(content, sending, known) is not None
+
+    def _find(self, content: str, sending: int, known: Callable[[str], bool]) -> str | None:
+        if not sending:
+            return None
+        seen = reversed(self._seen.items())
+        return next((token for token, (one, last) in seen if one == content and last < sending and known(token)), None)
+
+    def _note(self, token: str, content: str, sending: int) -> str:
         self._seen[token] = (content, sending)
         self._seen.move_to_end(token)
         if len(self._seen) > self._most:
             self._seen.popitem(last=False)
         return token
-
-    def _earlier(self, content: str, sending: int) -> str | None:
-        found = (token for token, (one, last) in reversed(self._seen.items()) if one == content and last < sending)
-        return next(found, None)
 
 
 def _final(reply: Reply) -> bool:
