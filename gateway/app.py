@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -62,7 +63,8 @@ def create_app(
     sendings = Sendings(time.monotonic, peers)
     if peers.others:
         links.share(peers)
-        gate.share(SharedLimits(peers.folder, peers.index, peers.count).of)
+        limits = SharedLimits(peers.folder, peers.index, peers.count)
+        gate.share(limits.of, os.path.join(peers.folder, "spend.jsonl"))
     endpoints = Endpoints(
         router, gate=gate, intake=intake, links=links, sendings=sendings, public_url=public_url, now=now
     )

@@ -56,9 +56,14 @@ class Gate:
         """
         self._server, self._source, self._failed = source(), source, failed
 
-    def share(self, open: Open) -> None:
-        """Count what keys ask with others, by what ``open`` gives for each. To be called before the first request."""
+    def share(self, open: Open, accounts: str) -> None:
+        """Count together with others: requests by what ``open`` gives for each key, dollars in the file ``accounts``.
+
+        If the configuration names a file of accounts, dollars are counted in that. To be called before the first request.
+        Raises OSError.
+        """
         self._open = open
+        self._ledger = self._ledger.shared(accounts)
 
     @property
     def keyed(self) -> bool:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ CORE = "stability.stable-image-core-v1:1"
 SESSION: Any = boto3.Session(region_name="us-west-2")
 WORKERS = 3
 TEAM, OTHER, SECRET = "team-key-0123456789", "other-key-0123456789", "team-secret-0123456789"
+POOR = "poor-key-0123456789"
 
 
 def config(url: str) -> dict[str, Any]:
@@ -54,7 +56,11 @@ def config(url: str) -> dict[str, Any]:
         "retry": {"attempts": 1},
         "cache": {"backend": "none"},
         "server": {
-            "keys": [{"name": "team", "key": TEAM, "concurrency": 40}, {"name": "other", "key": OTHER}],
+            "keys": [
+                {"name": "team", "key": TEAM, "concurrency": 40},
+                {"name": "other", "key": OTHER},
+                {"name": "poor", "key": POOR, "usd_per_day": "0.09"},
+            ],
             "sigv4": [{"access_key_id": "TEAM", "secret": SECRET, "key": "team"}],
         },
     }
@@ -273,10 +279,26 @@ def test_a_keys_requests_are_counted_together(world: World) -> None:
     assert [world.get(index, "/v1/usage").json()["in_flight"] for index in range(WORKERS)] == [0] * WORKERS
 
 
+def test_a_keys_dollars_are_one_account(world: World) -> None:
+    """Without a file of accounts in the configuration, too: two pictures are affordable, whichever worker makes them."""
+    answers = [world.ask(index, {"prompt": f"dear {index}"}, key=POOR) for index in range(WORKERS)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[-1].json()["error"]["code"] == "insufficient_quota"
+    marks = {"authorization": f"Bearer {POOR}"}
+    told = {httpx2.get(f"{url}/v1/usage", headers=marks).json()["usd_today"] for url in world.urls}
+    assert told == {"0.08"}
+
+
 def test_nothing_of_it_is_open_to_others(world: World) -> None:
     """Sockets and secret are the owner's; no address over TCP leads there."""
     names = {path.name for path in Path(world.folder).iterdir()}
-    assert names == {"limits", "links", *(f"worker-{index}.sock" for index in range(WORKERS))}
+    assert names == {
+        "limits",
+        "links",
+        "spend.jsonl",
+        "spend.jsonl.lock",
+        *(f"worker-{index}.sock" for index in range(WORKERS)),
+    }
     for path in Path(world.folder).rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
     assert world.get(0, "/picture").status_code == world.get(0, "/call.named").status_code == 404
@@ -525,9 +547,7 @@ def test_sendings_at_all_workers_at_once_make_one_call_and_wait_for_nobody_in_a_
         async with Serving(peers):
             for batch in range(4):
                 tokens = [f"{batch}-{number}" for number in range(20)]
-                asks = [
-                    one.once(token, lambda token=token: make(token), again=True) for token in tokens for one in sendings
-                ]
+                asks = [one.once(token, partial(make, token), again=True) for token in tokens for one in sendings]
                 replies = await asyncio.gather(*asks)
                 assert [reply.body.decode() for reply in replies] == [token for token in tokens for _ in sendings]
 

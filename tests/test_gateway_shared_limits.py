@@ -333,7 +333,7 @@ def test_gates_of_all_workers_tell_the_same(tmp_path: Path, clock: Clock) -> Non
 
     def gate(index: int) -> Gate:
         opened = open_gate(server, clock=clock, now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
-        opened.share(SharedLimits(str(tmp_path), index, 2).of)
+        opened.share(SharedLimits(str(tmp_path), index, 2).of, str(tmp_path / "spend.jsonl"))
         return opened
 
     one, other = gate(0), gate(1)
@@ -354,4 +354,6 @@ def test_gates_of_all_workers_tell_the_same(tmp_path: Path, clock: Clock) -> Non
         told = other.usage(key)
         assert (told["in_flight"], told["requests_last_minute"]) == (1, 201)
     assert other.usage_of_all()[0]["in_flight"] == 0
-    assert os.listdir(tmp_path) == ["limits"]
+    assert sorted(os.listdir(tmp_path)) == ["limits", "spend.jsonl", "spend.jsonl.lock"]
+    one.close()
+    other.close()
