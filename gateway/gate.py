@@ -182,7 +182,8 @@ class Gate:
     def _look(self, key: Key, alias: str) -> None:
         """What can be said before anything is worked out."""
         self.permit(key, alias)
-        self._traffic_of(key).check(key)
+        if key.has_budget:  # else `_enter` follows at once
+            self._traffic_of(key).check(key)
 
     def _enter(self, key: Key, quote: Quote | None) -> Admission:
         held = most(key, quote) if quote else _ZERO

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+import stat
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -57,7 +58,7 @@ class Peers:
     """
 
     def __init__(self, folder: str, index: int, count: int) -> None:
-        """Raises ValueError for an index that there is not, and for a folder whose path no socket can have."""
+        """Raises ValueError for an index that there is not, and a folder that is too deep or not private; OSError."""
         if not 0 <= index < count:
             raise ValueError(f"there is no worker {index} among {count}")
         self.folder = folder
@@ -67,6 +68,8 @@ class Peers:
         """Empty for the only worker there is."""
         if self.others and len(os.fsencode(f"{self._path(count)}.new")) > _LONGEST_PATH:
             raise ValueError(f"the path of {folder!r} is too long for unix sockets")
+        if self.others and not _private(folder):
+            raise ValueError(f"{folder!r} is not a folder that only this user can open (0700)")
         self._readers: dict[str, Reader] = {}
         self._asked: set[asyncio.Task[None]] = set()
         self._serving = False
@@ -204,8 +207,15 @@ class Peers:
         else:
             writer.write(_SOMETHING)
             answer = await found if isawaitable(found) else found
-            writer.writelines((_ANSWER.pack(len(answer)), answer))
+            writer.write(_ANSWER.pack(len(answer)))
+            writer.write(answer)  # apart: megabytes are not copied to be joined
         await writer.drain()
+
+
+def _private(folder: str) -> bool:
+    """Whoever can open a socket can have everybody's pictures."""
+    found = os.stat(folder)
+    return stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077 and found.st_uid == os.geteuid()
 
 
 def _listener(path: str) -> socket.socket:

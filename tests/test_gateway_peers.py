@@ -181,8 +181,8 @@ def until(true: Callable[[], object], seconds: float = 20.0) -> None:
 
 def test_what_openais_client_sends_again_is_paid_for_once_whomever_it_reaches(world: World) -> None:
     """Its first sendings are still under way when it loses patience; each connection reaches the next worker."""
-    world.emulator.faults.add(Rule(kind="delay", latency=1.5, times=4))
-    with world.client(timeout=0.4, max_retries=6) as client, ThreadPoolExecutor(4) as pool:
+    world.emulator.faults.add(Rule(kind="delay", latency=3, times=4))
+    with world.client(timeout=1, max_retries=6) as client, ThreadPoolExecutor(4) as pool:
         prompts = [f"an impatient otter {number}" for number in range(4)]
         answers = list(pool.map(lambda prompt: client.images.generate(model="hero", prompt=prompt), prompts))
     assert len(world.emulator.log) == 4
@@ -485,6 +485,15 @@ def test_one_worker_needs_no_socket_and_no_folder(tmp_path: Path) -> None:
         Peers("x", 2, 2)
     with pytest.raises(ValueError, match="too long"):
         Peers("x" * 90, 0, 2)
+
+
+def test_a_folder_that_others_can_open_is_refused(folder: str) -> None:
+    """And so is one that is not there."""
+    Path(folder, "open").mkdir(mode=0o755)
+    with pytest.raises(ValueError, match="only this user can open"):
+        Peers(f"{folder}/open", 0, 2)
+    with pytest.raises(FileNotFoundError):
+        Peers(f"{folder}/none", 0, 2)
 
 
 def test_the_first_worker_makes_the_secret(folder: str) -> None:

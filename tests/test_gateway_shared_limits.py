@@ -209,17 +209,17 @@ def test_files_tell_nobody_whose_they_are(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_a_file_that_was_only_begun_is_made_anew(tmp_path: Path, clock: Clock) -> None:
-    """Its maker was killed; and so is a ring that nobody was told of."""
+    """Its maker was killed. A ring that nobody was told of is passed over, and a larger one is found by all."""
     key = Key(name="team", rpm=1)
     SharedLimits(str(tmp_path), 0, 2).of("team", clock)
     (file,) = (path for path in (tmp_path / "limits").iterdir() if path.name != "workers")
     file.write_bytes(file.read_bytes()[:24])
     traffic = SharedLimits(str(tmp_path), 0, 2).of("team", clock)
+    other = SharedLimits(str(tmp_path), 1, 2).of("team", clock)
     with file.open("ab") as stream:
         stream.write(b"x" * 1001)
     for _ in range(300):
         traffic.enter(Key(name="team", rpm=300))
-    other = SharedLimits(str(tmp_path), 1, 2).of("team", clock)
     assert other.use() == traffic.use() == Use(in_flight=300, requests=300)
     with pytest.raises(Refused):
         other.enter(key)
