@@ -207,7 +207,7 @@ def test_what_boto3_sends_again_is_paid_for_once_whomever_it_reaches(world: Worl
 
 def test_two_equal_calls_under_way_are_two_calls_and_each_sending_finds_one(world: World) -> None:
     """At two workers; their repetitions come to the third. Nobody waits for a call that another has found."""
-    world.emulator.faults.add(Rule(kind="delay", latency=1.0, times=2))
+    world.emulator.faults.add(Rule(kind="delay", latency=2.5, times=2))
     fields = {"prompt": "twins"}
 
     def ask(what: tuple[int, str]) -> bytes:
@@ -271,7 +271,7 @@ def test_a_link_works_at_every_worker(world: World) -> None:
 
 def test_a_keys_requests_are_counted_together(world: World) -> None:
     """What is under way at one worker is told by all, and taken from the places of all."""
-    world.emulator.faults.add(Rule(kind="delay", latency=1.0, times=1))
+    world.emulator.faults.add(Rule(kind="delay", latency=2.5, times=1))
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(world.ask, 0, {"prompt": "counted"})
         until(lambda: all(world.get(index, "/v1/usage").json()["in_flight"] == 1 for index in range(WORKERS)))
