@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -28,7 +29,9 @@ from .links import Links
 from .memory import keep_trimmed
 from .native import routes as native_routes
 from .openai import Operation
-from .resends import Resends
+from .peers import Peers
+from .sendings import Sendings
+from .shared_limits import SharedLimits
 from .shelf import Shelf
 from .sigv4 import Verifier
 
@@ -50,6 +53,7 @@ def create_app(
     public_url: str | None = None,
     scarce: Callable[[], bool] | None = None,
     worker: int | None = None,
+    peers: Peers | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
@@ -58,20 +62,25 @@ def create_app(
     ``gate`` nobody needs a key; ``verifier`` checks those who sign as for AWS. ``cors_origins`` are web pages that may ask;
     ``hosts`` are names, apart from localhost, under which it answers without keys; ``public_url`` is what links to pictures
     begin with, by default the address that the client used; ``shelf`` puts pictures into a bucket; ``scarce`` tells that
-    memory is about to end, by default from what the system says. ``worker`` is told by the health addresses. ``now`` gives
-    seconds since 1970.
+    memory is about to end, by default from what the system says. ``worker`` is told by the health addresses. ``peers`` are
+    the other workers, with which this one acts as one gateway; whatever all of them can be asked is named here (see
+    `Peers`). ``now`` gives seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds, scarce=scarce or Headroom(time.monotonic).scarce)
-    links = links or (shelf.memory if shelf else Links(now=now))
-    resends = Resends(time.monotonic)
+    links, peers = links or (shelf.memory if shelf else Links(now=now)), peers or Peers.none()
+    sendings = Sendings(time.monotonic, peers)
+    if peers.others:
+        links.share(peers)
+        limits = SharedLimits(peers.folder, peers.index, peers.count)
+        gate.share(limits.of, os.path.join(peers.folder, "spend.jsonl"))
     endpoints = Endpoints(
         router,
         gate=gate,
         intake=intake,
         links=links,
         shelf=shelf,
-        resends=resends,
+        sendings=sendings,
         public_url=public_url,
         now=now,
         worker=worker,
@@ -80,16 +89,17 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         trimming = asyncio.create_task(keep_trimmed(lambda: intake.answered))
-        try:
-            yield
-        finally:
-            trimming.cancel()
-            await router.aclose()
-            await endpoints.finish()
-            gate.close()
+        async with peers.serving():  # until the last: others may wait for what is made here
+            try:
+                yield
+            finally:
+                trimming.cancel()
+                await router.aclose()
+                await endpoints.finish()
+                gate.close()
 
     return Starlette(
-        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, resends=resends)],
+        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, sendings=sendings)],
         middleware=_middleware(gate.keyed, cors_origins, hosts),
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,

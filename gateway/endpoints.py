@@ -31,8 +31,8 @@ from .links import Links
 from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
 from .pieces import Pieces
-from .presence import Presence, presence_of
-from .resends import Repeats, Resends
+from .presence import Client, Presence, presence_of
+from .sendings import Sendings
 from .shelf import Shelf
 
 __all__ = ["Endpoint", "Endpoints"]
@@ -43,9 +43,6 @@ Answer = Callable[[Request, list[bytes], Key], Awaitable[Response]]
 """The body comes in a list, to be taken out: a request waits long for its picture, and megabytes of it need not."""
 
 _LONGEST_TOKEN = 255
-_JUST_ENDED = 30.0
-"""Seconds. OpenAI's clients send again after at most 8, but may have to connect anew."""
-
 _LARGE = 4 * 1024 * 1024
 """Bytes of a body that are not read in the event loop: 20 MB take 35 ms."""
 
@@ -101,7 +98,7 @@ class Endpoints:
         intake: Intake,
         links: Links,
         shelf: Shelf | None = None,
-        resends: Resends | None = None,
+        sendings: Sendings | None = None,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
         worker: int | None = None,
@@ -115,21 +112,17 @@ class Endpoints:
         self._now = now
         self._started = int(now())
         self._marks = {} if worker is None else {"x-lascaux-worker": str(worker)}
-        self._named = resends or Resends(time.monotonic)
-        self._counted = Resends(time.monotonic, keep=_JUST_ENDED)
-        self._repeats = Repeats()
+        self._sendings = sendings or Sendings(time.monotonic)
 
     async def finish(self) -> None:
         """Book what is under way, once the router is closed."""
-        await self._named.finish()
-        await self._counted.finish()
+        await self._sendings.finish()
         self.shelf.close()
 
     def images(self, operation: Operation) -> Answer:
         """Pictures from words, or from pictures."""
 
         async def make(request: Request, body: list[bytes], key: Key) -> Response:
-            resends, token = await self._sending(request, body, key)
             interest = Interest()
 
             async def answered() -> Reply:
@@ -138,8 +131,7 @@ class Endpoints:
                 except LascauxError as error:
                     return _refusal(request, error)
 
-            presence = presence_of(request)
-            return _response(await resends.once(token, answered, interest=interest, presence=presence))
+            return _response(await self._once(request, body, key, answered, interest))
 
         return make
 
@@ -157,19 +149,24 @@ class Endpoints:
             await admission.settle_soon(result)
         return await self._respond(request, ask, result)
 
-    async def _sending(self, request: Request, body: list[bytes], key: Key) -> tuple[Resends, str | None]:
-        """Where earlier sendings of this call would be found, and under which token; None: there are none to expect."""
+    async def _once(
+        self, request: Request, body: list[bytes], key: Key, make: Callable[[], Awaitable[Reply]], interest: Interest
+    ) -> Reply:
+        """The answer for this sending and for all others of its call."""
         name = request.headers.get("idempotency-key", "")[: _LONGEST_TOKEN + 1]
         sent = request.headers.get("x-stainless-retry-count", "")
         named, counted = 0 < len(name) <= _LONGEST_TOKEN, sent.isascii() and sent.isdecimal() and len(sent) < 5
+        client = Client(interest=interest, presence=presence_of(request))
         if not named and not counted:
-            return self._named, None
+            return await self._sendings.once(None, make, client)
         parts = (key.name, request.url.path.removeprefix("/v1"), name if named else "")
         if len(body[0]) > _LARGE:
             content = await asyncio.to_thread(_digest, parts, request.headers.get("content-type", ""), body[0])
         else:
             content = _digest(parts, request.headers.get("content-type", ""), body[0])
-        return (self._named, content) if named else (self._counted, self._repeats.token(content, int(sent)))
+        if named:
+            return await self._sendings.once(content, make, client, again=True)
+        return await self._sendings.repeated(content, int(sent), make, client)
 
     async def quote(self, request: Request, body: list[bytes], key: Key) -> Response:
         """What a generation or an edit would cost."""
@@ -209,7 +206,7 @@ class Endpoints:
     async def file(self, request: Request) -> Response:
         """A picture behind a link of a ``url`` answer."""
         query = request.query_params
-        found = self.links.find(request.path_params["name"], query.get("expires", ""), query.get("signature", ""))
+        found = await self.links.seek(request.path_params["name"], query.get("expires", ""), query.get("signature", ""))
         if found is None:
             message = "there is no picture here: the link is wrong or over, or the picture had to make room"
             raise Refused(message, status=404, code="not_found")

@@ -20,7 +20,7 @@ from .books import Damaged
 from .errors import Refused
 from .journal import Journal
 from .keys import ANYBODY, Key, KeyRing, WeakKey, bearer_token
-from .limits import Traffic
+from .limits import LocalTraffic, Open, Traffic
 from .spend import Busy, Ledger, LocalLedger
 
 __all__ = ["Admission", "Gate", "open_gate"]
@@ -47,6 +47,7 @@ class Gate:
         self._now = now
         self._lock = threading.Lock()
         self._traffic: dict[str, Traffic] = {}
+        self._open: Open = lambda name, clock: LocalTraffic(clock)
         self._server: ServerConfig | None = None
         self._source: Callable[[], ServerConfig] | None = None
         self._failed: Callable[[str], None] = lambda message: None
@@ -59,6 +60,15 @@ class Gate:
         ``failed`` is told once, and the old ones count.
         """
         self._server, self._source, self._failed = source(), source, failed
+
+    def share(self, open: Open, accounts: str) -> None:
+        """Count together with others: requests by what ``open`` gives for each key, dollars in the file ``accounts``.
+
+        If the configuration names a file of accounts, dollars are counted in that. To be called before the first request.
+        Raises OSError.
+        """
+        self._open = open
+        self._ledger = self._ledger.shared(accounts)
 
     @property
     def keyed(self) -> bool:
@@ -122,12 +132,13 @@ class Gate:
         self._look(key, alias)
         quote = await ask() if key.has_budget else None
         held = most(key, quote) if quote else _ZERO
-        moment = self._take_place(key)
+        traffic = self._traffic_of(key)
+        moment = traffic.enter(key)
         reservation = _Reservation(self._ledger, key, held, self._now)
         try:
             id = await self._soon(reservation.make)
         except BaseException:
-            self._give_back_place(key, moment)
+            traffic.withdraw(moment)
             reservation.drop()
             raise
         return Admission(self, key, id, held, quote)
@@ -143,10 +154,7 @@ class Gate:
         """
         now = self._now()
         spent = self._ledger.spent(key.name, now, wait=wait)
-        with self._lock:
-            traffic = self._traffic.get(key.name)
-            in_flight = traffic.in_flight if traffic else 0
-            used = traffic.used(self._clock()) if traffic else 0
+        use = self._traffic_of(key).use()
         return {
             "key": key.name,
             "day": now.astimezone(UTC).date().isoformat(),
@@ -155,9 +163,9 @@ class Gate:
             "usd_this_month": _plain(spent.month),
             "usd_per_month": _plain(key.usd_per_month),
             "usd_reserved": _plain(spent.open),
-            "in_flight": in_flight,
+            "in_flight": use.in_flight,
             "concurrency": key.concurrency,
-            "requests_last_minute": used if key.rpm is not None else None,
+            "requests_last_minute": use.requests if key.rpm is not None else None,
             "rpm": key.rpm,
             "aliases": None if key.aliases is None else list(key.aliases),
             "admin": key.admin,
@@ -212,36 +220,29 @@ class Gate:
     def _look(self, key: Key, alias: str) -> None:
         """What can be said before anything is worked out."""
         self.permit(key, alias)
-        with self._lock:
-            self._traffic_of(key).check(key, self._clock())
+        if key.has_budget:  # else `_enter` follows at once
+            self._traffic_of(key).check(key)
 
     def _enter(self, key: Key, quote: Quote | None) -> Admission:
         held = most(key, quote) if quote else _ZERO
-        moment = self._take_place(key)
+        traffic = self._traffic_of(key)
+        moment = traffic.enter(key)
         try:
             id = self._ledger.reserve(key, held, self._now())
         except BaseException:
-            self._give_back_place(key, moment)
+            traffic.withdraw(moment)
             raise
         return Admission(self, key, id, held, quote)
 
-    def _take_place(self, key: Key) -> float:
-        with self._lock:
-            traffic, moment = self._traffic_of(key), self._clock()
-            traffic.check(key, moment)
-            traffic.enter(key, moment)
-            return moment
-
-    def _give_back_place(self, key: Key, moment: float) -> None:
-        with self._lock:
-            self._traffic_of(key).withdraw(moment)
-
     def _leave(self, key: Key) -> None:
-        with self._lock:
-            self._traffic_of(key).leave()
+        self._traffic_of(key).leave()
 
     def _traffic_of(self, key: Key) -> Traffic:
-        return self._traffic.setdefault(key.name, Traffic())
+        with self._lock:
+            traffic = self._traffic.get(key.name)
+            if traffic is None:
+                traffic = self._traffic[key.name] = self._open(key.name, self._clock)
+            return traffic
 
 
 class _Reservation:

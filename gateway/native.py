@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -34,8 +35,8 @@ from .native_control import model_details, model_summaries, profile, profile_sum
 from .native_names import offers, resolve
 from .native_request import MAX_BODY, Dialect, Invocation, read_invocation
 from .pieces import Pieces
-from .presence import Presence, presence_of
-from .resends import Resends
+from .presence import Client, Presence, presence_of
+from .sendings import Sendings
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
 
 __all__ = ["NativeEndpoints", "routes"]
@@ -43,6 +44,7 @@ __all__ = ["NativeEndpoints", "routes"]
 log = logging.getLogger("lascaux.gateway")
 
 _LONGEST_TOKEN = 128
+_FIRST = re.compile(r"(?:^|;)\s*attempt=1\s*(?:;|$)")
 _JSON = ("", "*/*", "application/*", "application/json")
 
 
@@ -61,13 +63,13 @@ def routes(
     verifier: Verifier | None = None,
     today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     clock: Callable[[], float] = monotonic,
-    resends: Resends | None = None,
+    sendings: Sendings | None = None,
 ) -> list[BaseRoute]:
     """Bedrock's addresses, for an application. Without a ``gate`` everybody may ask; ``verifier`` checks SigV4.
 
     Make the router with ``picture_files=False``, as for every application that strangers reach.
     """
-    endpoints = NativeEndpoints(router, gate, today=today, resends=resends or Resends(clock))
+    endpoints = NativeEndpoints(router, gate, today=today, sendings=sendings or Sendings(clock))
     door = _Door(intake or Intake(), gate, verifier or Verifier(()))
     posts = {
         "/model/{model_id:path}/invoke": endpoints.invoke,
@@ -186,12 +188,12 @@ class NativeEndpoints:
         gate: Gate | None,
         *,
         today: Callable[[], date],
-        resends: Resends,
+        sendings: Sendings,
     ) -> None:
         self._router = router
         self._gate = gate
         self._today = today
-        self._resends = resends
+        self._sendings = sendings
 
     async def invoke(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
         """InvokeModel."""
@@ -210,8 +212,8 @@ class NativeEndpoints:
             except Exception as error:
                 return _told(error, invocation.dialect, request_id, name)
 
-        token = _token(request, key, body)
-        return await self._resends.once(token, make, interest=interest, presence=presence_of(request))
+        client = Client(interest=interest, presence=presence_of(request))
+        return await self._sendings.once(_token(request, key, body), make, client, again=_is_later(request))
 
     async def _perform(self, key: Key, name: str, invocation: Invocation, interest: Interest) -> Result:
         """Let in, made, and booked."""
@@ -287,3 +289,8 @@ def _token(request: Request, key: Key, body: bytes) -> str | None:
     for part in (key.name, invocation, request.url.path):
         digest.update(f"\0{part}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _is_later(request: Request) -> bool:
+    """False only for what says that it is the first sending: ``amz-sdk-request: attempt=1`` (botocore, ``handlers.py``)."""
+    return _FIRST.search(request.headers.get("amz-sdk-request", "")) is None

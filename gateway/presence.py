@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import Receive
 
-__all__ = ["Presence", "presence_of"]
+from ..router.interest import Interest
+
+__all__ = ["Client", "Presence", "presence_of"]
 
 _NAME = "presence"
 
@@ -49,6 +52,14 @@ class Presence:
             self.left = True
             for listener in tuple(self._listeners):
                 listener()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who waits for an answer: whether they are still there, and the interest that is lost when nobody is."""
+
+    interest: Interest
+    presence: Presence | None
 
 
 def presence_of(request: Request) -> Presence | None:

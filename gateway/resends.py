@@ -19,7 +19,7 @@ from itertools import count
 
 from ..router.interest import Interest
 from .native_answer import Reply
-from .presence import Presence
+from .presence import Client
 
 __all__ = ["Repeats", "Resends"]
 
@@ -55,15 +55,12 @@ class Resends:
         self,
         token: str | None,
         make: Callable[[], Awaitable[Reply]],
-        *,
-        interest: Interest | None = None,
-        presence: Presence | None = None,
+        client: Client | None = None,
     ) -> Reply:
         """The answer that ``make`` gives, or that another sending with this token has brought or will bring.
 
-        What has begun is carried out, even if everybody who waits for it goes away; then, however, the ``interest`` of what
-        is made is lost, and what was not yet sent to anybody is given up. ``presence`` tells who goes away. None is
-        nobody's token.
+        What has begun is carried out, even if everybody who waits for it goes away; then, however, the interest of the first
+        ``client`` is lost, and what was not yet sent to anybody is given up. None is nobody's token.
         """
         self._forget()
         if token is not None and token in self._kept:
@@ -71,11 +68,25 @@ class Resends:
         name: object = object() if token is None else token
         sending = self._running.get(name)
         if sending is None:
-            sending = self._running[name] = _Sending(asyncio.ensure_future(make()), interest)
+            sending = self._running[name] = _Sending(asyncio.ensure_future(make()), client.interest if client else None)
             sending.task.add_done_callback(partial(self._ended, name))
         sending.waiting += 1
+        presence = client.presence if client else None
         with presence.told(partial(self._left, name, sending)) if presence else nullcontext():
             return await asyncio.shield(sending.task)
+
+    def knows(self, token: str) -> bool:
+        """True if a call with this token is under way, or its answer is kept."""
+        self._forget()
+        return token in self._running or token in self._kept
+
+    async def known(self, token: str) -> Reply:
+        """The answer of a call that is known; who asks counts as one who stays. Raises KeyError, and what the call raises."""
+        if token in self._kept:
+            return self._kept[token][1]
+        sending = self._running[token]
+        sending.waiting += 1
+        return await asyncio.shield(sending.task)
 
     async def finish(self, patience: float = 5.0) -> None:
         """Let what is under way come to its end, its bill included; after ``patience`` seconds it is cancelled."""
@@ -136,18 +147,33 @@ class Repeats:
 
     def token(self, content: str, sending: int) -> str:
         """The token for `Resends` of a sending before which the client has made ``sending`` others."""
-        token = self._earlier(content, sending) if sending else None
-        if token is None:
-            token = f"{content}#{next(self._numbers)}"
+        return self.earlier(content, sending) or self.begun(content, sending)
+
+    def begun(self, content: str, sending: int) -> str:
+        """The token of a call of which nothing is known yet."""
+        return self._note(f"{content}#{next(self._numbers)}", content, sending)
+
+    def earlier(self, content: str, sending: int, known: Callable[[str], bool] = lambda token: True) -> str | None:
+        """The token of the call that this sending belongs to, and which has now seen it. Only of ``known`` calls."""
+        token = self._find(content, sending, known)
+        return None if token is None else self._note(token, content, sending)
+
+    def has_earlier(self, content: str, sending: int, known: Callable[[str], bool]) -> bool:
+        """True if `earlier` would find one."""
+        return self._find(content, sending, known) is not None
+
+    def _find(self, content: str, sending: int, known: Callable[[str], bool]) -> str | None:
+        if not sending:
+            return None
+        seen = reversed(self._seen.items())
+        return next((token for token, (one, last) in seen if one == content and last < sending and known(token)), None)
+
+    def _note(self, token: str, content: str, sending: int) -> str:
         self._seen[token] = (content, sending)
         self._seen.move_to_end(token)
         if len(self._seen) > self._most:
             self._seen.popitem(last=False)
         return token
-
-    def _earlier(self, content: str, sending: int) -> str | None:
-        found = (token for token, (one, last) in reversed(self._seen.items()) if one == content and last < sending)
-        return next(found, None)
 
 
 def _final(reply: Reply) -> bool:

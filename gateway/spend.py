@@ -36,6 +36,9 @@ class Ledger(Protocol):
     def spent(self, key: str, now: datetime, *, wait: bool = True) -> Spent:
         """What a key has spent, its open reservations included. Raises `Refused` (503)."""
 
+    def shared(self, path: str) -> Ledger:
+        """One that processes share: itself if it is, else a new one in a file. Raises Damaged, OSError."""
+
     def close(self) -> None:
         """Let go of everything."""
 
@@ -90,6 +93,10 @@ class LocalLedger:
                 return self._books.spent(key, _day(now))
         except (OSError, Damaged) as error:
             raise self._unknown(error) from None
+
+    def shared(self, path: str) -> Ledger:
+        """See `Ledger`."""
+        return self if self._journal else LocalLedger(Journal(path), new_id=self._new_id, failed=self._failed)
 
     def close(self) -> None:
         """See `Ledger`. Threads that are at it come to their end; what comes later finds nothing to write to."""

@@ -37,6 +37,7 @@ from .links import Links
 from .log import log_to_stderr
 from .memory import return_large_blocks
 from .orders import Channel, Orders
+from .peers import Peers
 from .shelf import Shelf
 from .sigv4 import Verifier
 
@@ -142,6 +143,7 @@ def application(router: AsyncRouter, orders: Orders) -> Starlette:
         hosts=server.hosts,
         public_url=orders.public_url or server.public_url,
         worker=orders.index,
+        peers=Peers(orders.folder, orders.index, orders.count),
     )
 
 

@@ -17,7 +17,7 @@ from lascaux import Router
 from lascaux.gateway.errors import Refused
 from lascaux.gateway.gate import Admission, Gate, open_gate
 from lascaux.gateway.keys import ANYBODY, Key, NewKey
-from lascaux.gateway.limits import Traffic
+from lascaux.gateway.limits import LocalTraffic
 from lascaux.providers.errors import AttemptTimeout, ContentFiltered, LascauxError, Throttled, Unavailable
 from lascaux.providers.fake import FakeProvider
 from lascaux.router.config import Config, ServerConfig
@@ -237,18 +237,16 @@ def test_requests_a_minute_are_counted_in_a_sliding_window(opened: Open, clock: 
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 5))
 def test_no_minute_holds_more_than_the_limit(pauses: list[float], rpm: int) -> None:
     """Whatever the pauses; and nobody waits longer than needed."""
-    traffic, key, now = Traffic(), Key(name="a", rpm=rpm), 0.0
+    now, key = 0.0, Key(name="a", rpm=rpm)
+    traffic = LocalTraffic(lambda: now)
     let: list[float] = []
     waits: list[tuple[float, float]] = []
     for pause in pauses:
         now += pause
         try:
-            traffic.check(key, now)
+            let.append(traffic.enter(key))
         except Refused as refused:
             waits.append((now, refused.retry_after or 0.0))
-        else:
-            traffic.enter(key, now)
-            let.append(now)
     for asked, wait in waits:
         assert sum(asked - 60 < moment <= asked for moment in let) == rpm
         assert sum(asked + wait + 1e-9 - 60 < moment <= asked for moment in let) < rpm
