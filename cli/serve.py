@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,7 +23,8 @@ from .failures import failing
 
 if TYPE_CHECKING:
     from ..router.async_client import AsyncRouter
-    from ..router.config import Config, TelemetryConfig
+    from ..router.config import Config
+    from .observing import Observation
 
 EXAMPLES = (
     "lascaux serve",
@@ -64,13 +64,26 @@ def command(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option(help="Load the file anew when it changes; SIGHUP always does.")] = True,
+    log_format: Annotated[
+        str | None,
+        typer.Option(metavar="text|json", help="How lines of the log are written. Default: server.log, else text."),
+    ] = None,
 ) -> None:
     """Answer OpenAI's clients over HTTP, until Ctrl-C or SIGTERM.
 
     SIGTERM lets requests under way end; SIGHUP and a changed file load the configuration anew without losing one.
     """
     with failing():
-        _run(_Wish(config=config, host=host, port=port, public_url=public_url, drain=drain, watch=watch))
+        wish = _Wish(
+            config=config,
+            host=host,
+            port=port,
+            public_url=public_url,
+            drain=drain,
+            watch=watch,
+            log_format=_log_format(log_format),
+        )
+        _run(wish)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,35 +96,45 @@ class _Wish:
     public_url: str | None
     drain: float | None
     watch: bool
+    log_format: Literal["text", "json"] | None
+
+
+def _log_format(given: str | None) -> Literal["text", "json"] | None:
+    if given is None or given == "text" or given == "json":
+        return given
+    raise typer.BadParameter(f"must be text or json, not {given[:40]!r}", param_hint="--log-format")
 
 
 def _run(wish: _Wish) -> None:
     _need_server()
+    from ..gateway.lines import set_up_logs
     from ..gateway.memory import return_large_blocks
-    from ..router.exporters import configure
+    from .observing import observation
 
     return_large_blocks()
-
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what strangers send is no warning to us
+    set_up_logs(wish.log_format or "text")
     with ExitStack() as stack:
-        load, telemetry = _configuration(wish, stack)
-        endpoint = telemetry.endpoint if telemetry.exporter == "otlp" else None
-        tracer_provider, meter_provider, shutdown = configure(telemetry.exporter, endpoint)
-        stack.callback(shutdown)
-        router = load(picture_files=False, tracer_provider=tracer_provider, meter_provider=meter_provider)
+        load, read = _configuration(wish, stack)
+        set_up_logs(wish.log_format or read.server.log)
+        observed = observation(read)
+        stack.callback(observed.shutdown)
+        router = load(
+            picture_files=False, tracer_provider=observed.tracer_provider, meter_provider=observed.meter_provider
+        )
         config = router.config
         port = config.server.port if wish.port is None else wish.port
         listener = stack.enter_context(_listener(config, wish.host or config.server.host, port))
         for warning in router.warnings:
             log.warning("%s", warning)
         drain = config.retry.deadline + _SLACK if wish.drain is None else wish.drain
-        asyncio.run(_serve(router, listener, wish.public_url, drain))
+        asyncio.run(_serve(router, listener, wish.public_url, drain, observed))
 
 
-def _configuration(wish: _Wish, stack: ExitStack) -> tuple[Callable[..., AsyncRouter], TelemetryConfig]:
-    """What makes the router: the file that was named or lies here, else the emulator's configuration, which is said."""
+def _configuration(wish: _Wish, stack: ExitStack) -> tuple[Callable[..., AsyncRouter], Config]:
+    """What makes the router, and its configuration: the file that was named or lies here, else the emulator's.
+
+    The latter is said.
+    """
     from ..router.async_client import AsyncRouter
     from ..router.config import Config
     from .output import line, note
@@ -119,11 +142,14 @@ def _configuration(wish: _Wish, stack: ExitStack) -> tuple[Callable[..., AsyncRo
 
     path = wish.config or (_DEFAULT if _DEFAULT.exists() else None)
     if path is not None:
-        return partial(AsyncRouter.from_yaml, path, watch=wish.watch), Config.load(path).telemetry
+        return partial(AsyncRouter.from_yaml, path, watch=wish.watch), Config.load(path)
     config, emulator = stack.enter_context(quickstart(os.environ))
     message = f"no configuration, so the built-in emulator draws ({emulator.url}); AWS is not called, nothing is billed"
-    line(note("emulator", message, "cyan"), stderr=True)
-    return partial(AsyncRouter, config), config.telemetry
+    if wish.log_format == "json":
+        log.info("%s", message)
+    else:
+        line(note("emulator", message, "cyan"), stderr=True)
+    return partial(AsyncRouter, config), config
 
 
 def _need_server() -> None:
@@ -157,7 +183,9 @@ def _listener(config: Config, host: str, port: int) -> socket.socket:
         raise LascauxError(f"can not listen on {host}:{port}: {reason}", code="io") from None
 
 
-async def _serve(router: AsyncRouter, listener: socket.socket, public_url: str | None, drain: float) -> None:
+async def _serve(
+    router: AsyncRouter, listener: socket.socket, public_url: str | None, drain: float, observed: Observation
+) -> None:
     """Until SIGTERM or Ctrl-C; requests under way then have ``drain`` seconds."""
     import uvicorn
 
@@ -166,7 +194,7 @@ async def _serve(router: AsyncRouter, listener: socket.socket, public_url: str |
     logging.getLogger("asyncio").addFilter(QuietRepeats(time.monotonic))
     server = uvicorn.Server(
         uvicorn.Config(
-            _application(router, public_url),
+            _application(router, public_url, observed),
             http=protocol(raise_descriptors()),  # h11 bounds headers at 64 KiB, which httptools does not
             ws="none",
             lifespan="on",
@@ -193,7 +221,7 @@ async def _serve(router: AsyncRouter, listener: socket.socket, public_url: str |
     await server.serve(sockets=[listener])
 
 
-def _application(router: AsyncRouter, public_url: str | None) -> Any:
+def _application(router: AsyncRouter, public_url: str | None, observed: Observation) -> Any:
     from ..gateway.app import create_app
     from ..gateway.gate import open_gate
     from ..gateway.intake import Bounds
@@ -211,6 +239,8 @@ def _application(router: AsyncRouter, public_url: str | None) -> Any:
         links=Links(ttl=server.link_ttl),
         cors_origins=server.cors_origins,
         public_url=public_url,
+        observer=observed.observer,
+        metrics=observed.scrape.alone,
     )
 
 

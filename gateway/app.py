@@ -23,10 +23,13 @@ from .errors import Failure, Refused, failure_of
 from .gate import Gate, open_gate
 from .intake import Bounds, Intake
 from .links import Links
+from .metrics import Gather, MetricsPage
 from .native import routes as native_routes
+from .observe import Observed, Observer
 from .openai import Operation
 from .resends import Resends
 from .sigv4 import Verifier
+from .story import notes_of
 
 __all__ = ["create_app"]
 
@@ -43,6 +46,8 @@ def create_app(
     cors_origins: Collection[str] = (),
     hosts: Collection[str] = (),
     public_url: str | None = None,
+    observer: Observer | None = None,
+    metrics: Gather | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
@@ -50,7 +55,9 @@ def create_app(
     Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk. Without
     ``gate`` nobody needs a key; ``verifier`` checks those who sign as for AWS. ``cors_origins`` are web pages that may ask;
     ``hosts`` are names, apart from localhost, under which it answers without keys; ``public_url`` is what links to pictures
-    begin with, by default the address that the client used. ``now`` gives seconds since 1970.
+    begin with, by default the address that the client used. ``observer`` gets spans, metrics, log lines and the audit of
+    all requests; ``metrics`` gives what ``/metrics`` shows, without it there is no such address. ``now`` gives seconds since
+    1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds)
@@ -58,6 +65,9 @@ def create_app(
     endpoints = Endpoints(
         router, gate=gate, intake=intake, links=links, resends=resends, public_url=public_url, now=now
     )
+
+    if observer is not None:
+        observer.watch(gate, intake)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -67,10 +77,18 @@ def create_app(
             await router.aclose()
             await endpoints.finish()
             gate.close()
+            if observer is not None:
+                await observer.aclose()
 
+    routes = [*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, resends=resends)]
+    if metrics is not None:
+        routes.append(Route("/metrics", MetricsPage(gate, metrics), methods=["GET"]))
     return Starlette(
-        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, resends=resends)],
-        middleware=_middleware(gate.keyed, cors_origins, hosts),
+        routes=routes,
+        middleware=[
+            *([Middleware(Observed, observer=observer)] if observer is not None else []),
+            *_middleware(gate.keyed, cors_origins, hosts),
+        ],
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,
     )
@@ -119,6 +137,7 @@ def _middleware(keyed: bool, origins: Collection[str], hosts: Collection[str]) -
 
 
 async def _refused(request: Request, error: Exception) -> Response:
+    notes_of(request.scope).refused(error)
     return answer(failure_of(error))
 
 
@@ -126,6 +145,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """An address or a method that there is not, in OpenAI's envelope."""
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    notes_of(request.scope).code = code
     message = {
         404: f"there is nothing at {request.url.path[:200]}",
         405: f"{request.method} is not possible at {request.url.path[:200]}",

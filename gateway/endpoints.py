@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ from .links import Links
 from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
 from .resends import Repeats, Resends
+from .story import notes_of
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -56,19 +58,23 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. A client that hangs up ends nothing: what it asked for is made, and kept in the cache."""
-        request = Request(scope, receive)
+        request, notes = Request(scope, receive), notes_of(scope)
         try:
             key = self._gate.identify(request.headers.get("authorization"))  # before a byte of the body is read
+            notes.key = key.name
             async with self._intake.body(request) as body:
+                notes.complete(len(body))
                 holder = [body]
                 del body
                 response = await self._answered(request, holder, key)
+                notes.answered()
                 try:
                     async with asyncio.timeout(self._intake.bounds.answer_seconds):
                         await response(scope, receive, send)
                 except TimeoutError:
                     log.warning("request %s: its client took too long to read the answer", scope["state"]["request_id"])
         except Refused as error:
+            notes.refused(error)
             await answer(failure_of(error))(scope, receive, send)
         except ClientDisconnect:
             return
@@ -77,8 +83,10 @@ class Endpoint:
         try:
             return await self._make(request, body, key)
         except LascauxError as error:
+            notes_of(request.scope).refused(error)
             return _response(_refusal(request, error))
         except asyncio.CancelledError:  # the time to drain is over: a bare 500 would make clients ask, and pay, again
+            notes_of(request.scope).refused(Stopped())
             return _response(_refusal(request, Stopped()))
 
 
@@ -117,19 +125,27 @@ class Endpoints:
 
         async def make(request: Request, body: list[bytes], key: Key) -> Response:
             resends, token = await self._sending(request, body, key)
+            notes = notes_of(request.scope)
 
             async def answered() -> Reply:
                 try:
                     return await self._made(operation, request, body, key)
                 except LascauxError as error:
-                    return _refusal(request, error)
+                    return replace(_refusal(request, error), story=notes.failed(error))
+                except BaseException as error:
+                    notes.failed(Stopped() if isinstance(error, asyncio.CancelledError) else error)
+                    raise
 
-            return _response(await resends.once(token, answered))
+            reply = await resends.once(token, answered)
+            notes.told(reply.story)
+            return _response(reply)
 
         return make
 
     async def _made(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Reply:
         ask = await self._ask(operation, request, body, key)
+        notes = notes_of(request.scope)
+        notes.asked(ask.alias, ask.prompt, ask.whole)
         with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
             try:
                 call = self._call(ask, key)
@@ -138,7 +154,7 @@ class Endpoints:
                 raise
             result = await call
             admission.settle(result)
-        return self._respond(request, ask, result)
+        return replace(self._respond(request, ask, result), story=notes.served(result))
 
     async def _sending(self, request: Request, body: list[bytes], key: Key) -> tuple[Resends, str | None]:
         """Where earlier sendings of this call would be found, and under which token; None: there are none to expect."""

@@ -46,6 +46,8 @@ class Gate:
         self._server: ServerConfig | None = None
         self._source: Callable[[], ServerConfig] | None = None
         self._failed: Callable[[str], None] = lambda message: None
+        self.on_settled: Callable[[str, Decimal], None] = lambda key, usd: None
+        """Told the name of a key, and what it has just spent."""
 
     def follow(self, source: Callable[[], ServerConfig], failed: Callable[[str], None]) -> None:
         """Take the keys from ``source`` whenever it gives another configuration.
@@ -196,6 +198,7 @@ class Gate:
         with self._lock:
             self._traffic_of(key).leave()
         self._ledger.settle(id, usd)
+        self.on_settled(key.name, usd)
 
     def _traffic_of(self, key: Key) -> Traffic:
         return self._traffic.setdefault(key.name, Traffic())

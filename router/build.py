@@ -27,6 +27,7 @@ from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
 from .heritage import Heritage
+from .labels import Labels
 from .learning import Quota
 from .line import Line
 from .plan import Alias, Planner, Use
@@ -152,6 +153,7 @@ class _Builder:
             telemetry=telemetry,
             warnings=tuple(self.warnings),
             heritage=self.heritage,
+            labels=Labels.of(self.config, self.deployments.values(), self.catalog),
         )
         return replace(made, sources=previous.sources) if previous else made
 

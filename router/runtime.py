@@ -23,6 +23,7 @@ from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
 from .endings import unsent
 from .heritage import Heritage
+from .labels import Labels
 from .plan import Alias
 from .prices import cost_of
 from .records import Result
@@ -69,6 +70,8 @@ class Runtime:
     """Where input pictures may be read from."""
     heritage: Heritage = field(default_factory=Heritage, repr=False)
     """Live state of earlier configurations."""
+    labels: Labels = field(default_factory=Labels, repr=False)
+    """What may be a label of a metric."""
 
     def after_fork(self) -> None:
         """In a child process: nobody holds our locks, no call is under way."""
@@ -85,11 +88,18 @@ class Runtime:
             yield from (use.deployment for use in alias.uses)
 
     def learned(self) -> Iterator[tuple[str, str, str, int]]:
-        """(deployment, model, region, calls a minute) of everybody whose quota has been learned."""
-        for deployment in {one.name: one for one in self.made()}.values():
+        """(deployment, model, region, calls a minute) of everybody in the configuration whose quota has been learned."""
+        for deployment in self.deployments.values():
             rpm, target = deployment.learned_rpm, deployment.target
             if rpm is not None:
                 yield deployment.name, target.model, target.region, rpm
+
+    def standing(self) -> Iterator[tuple[str, str, str, str, int]]:
+        """(deployment, model, region, state of the breaker, calls under way) of everybody in the configuration."""
+        now = self.context.clock()
+        for deployment in self.deployments.values():
+            target = deployment.target
+            yield deployment.name, target.model, target.region, deployment.state(now).value, deployment.in_flight
 
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""

@@ -30,6 +30,7 @@ __all__ = [
     "Extra",
     "Flag",
     "Host",
+    "LogFormat",
     "ModelId",
     "Names",
     "Pattern",
@@ -344,3 +345,4 @@ Exporter = Annotated[
     _choice("none", "console", "otlp"),
     _or_reference({"enum": ["none", "console", "otlp"]}),
 ]
+LogFormat = Annotated[Literal["text", "json"], _choice("text", "json"), _or_reference({"enum": ["text", "json"]})]
