@@ -100,8 +100,12 @@ class _Wish:
 
 
 def _log_format(given: str | None) -> Literal["text", "json"] | None:
-    if given is None or given == "text" or given == "json":
-        return given
+    if given is None:
+        return None
+    if given == "text":
+        return "text"
+    if given == "json":
+        return "json"
     raise typer.BadParameter(f"must be text or json, not {given[:40]!r}", param_hint="--log-format")
 
 

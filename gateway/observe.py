@@ -30,9 +30,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..router import telemetry_names as names
 from .lines import Line
 from .meters import METHODS, Meters
-from .story import Notes, Sink
+from .story import Asked, Notes, Story
 
 if TYPE_CHECKING:
+    from ..router.records import Result
     from .gate import Gate
     from .intake import Intake
 
@@ -49,7 +50,8 @@ _TRACE = TraceContextTextMapPropagator()
 class Audit(Protocol):
     """Where calls for pictures are written down."""
 
-    sink: Sink
+    def sink(self, notes: Notes, asked: Asked, story: Story, result: Result | None) -> None:
+        """One has ended."""
 
     async def aclose(self) -> None:
         """Write the rest."""
