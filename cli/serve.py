@@ -158,6 +158,7 @@ def _configuration(wish: _Wish, stack: ExitStack) -> tuple[Callable[..., AsyncRo
 
 def _need_server() -> None:
     try:
+        import opentelemetry.exporter.prometheus
         import python_multipart  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401

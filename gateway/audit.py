@@ -6,12 +6,14 @@ one with the next line. A disk that is full fails no request: what is lost is co
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import hmac
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -116,6 +118,8 @@ class Audit:
         self._failing = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="lascaux-audit")
         self._waiting = 0
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def sink(self, notes: Notes, asked: Asked, story: Story, result: Result | None) -> None:
         """Write down a call that has ended. Digests are made in a thread of its own."""
@@ -123,24 +127,27 @@ class Audit:
         if self._waiting >= _WAITING:
             self._write(moment, notes, asked, story, result)
             return
-        self._waiting += 1
+        with self._lock:
+            self._waiting += 1
         self._writer.submit(self._write_next, moment, notes, asked, story, result)
 
     async def aclose(self) -> None:
-        """Write what waits, and close the file."""
-        self._writer.shutdown()
+        """Write what waits, and close the file. No call may end after this."""
+        await asyncio.to_thread(self._writer.shutdown)
         self._file.close()
 
     def _write_next(self, *call: Any) -> None:
         try:
             self._write(*call)
         finally:
-            self._waiting -= 1
+            with self._lock:
+                self._waiting -= 1
 
     def _write(self, moment: datetime, notes: Notes, asked: Asked, story: Story, result: Result | None) -> None:
         try:
             line = self._line(moment, notes, asked, story, result)
-            self._file.append(json.dumps(asdict(line), separators=(",", ":")).encode() + b"\n")
+            with self._writing:
+                self._file.append(json.dumps(asdict(line), separators=(",", ":")).encode() + b"\n")
             self._failing = False
         except Exception as error:  # whatever it is, it fails no request
             self._lost()

@@ -152,6 +152,8 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "cors_origins": (),
         "link_ttl": 3600.0,
         "spend_file": None,
+        "log": "text",
+        "audit": None,
     }
     assert config == parse(CORE + "credentials:\naliases:\nretry:\nhealth:\ncache:\npricing:\nlifecycle: {}\nserver:")
 

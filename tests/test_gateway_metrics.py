@@ -62,7 +62,7 @@ class Gateway:
 
 def parsed(text: str) -> dict[str, Metric]:
     """By name; a family that stands there twice is an error."""
-    families = list(text_string_to_metric_families(text))
+    families: list[Metric] = list(text_string_to_metric_families(text))
     assert len({family.name for family in families}) == len(families)
     return {family.name: family for family in families}
 
