@@ -22,9 +22,9 @@ from ..providers.errors import LascauxError
 from .failures import failing
 
 if TYPE_CHECKING:
+    from ..gateway.observation import Observation
     from ..router.async_client import AsyncRouter
     from ..router.config import Config
-    from .observing import Observation
 
 EXAMPLES = (
     "lascaux serve",
@@ -113,7 +113,7 @@ def _run(wish: _Wish) -> None:
     _need_server()
     from ..gateway.lines import set_up_logs
     from ..gateway.memory import return_large_blocks
-    from .observing import observation
+    from ..gateway.observation import observation
 
     return_large_blocks()
     set_up_logs(wish.log_format or "text")
@@ -158,7 +158,7 @@ def _configuration(wish: _Wish, stack: ExitStack) -> tuple[Callable[..., AsyncRo
 
 def _need_server() -> None:
     try:
-        import opentelemetry.exporter.prometheus
+        import opentelemetry.exporter.prometheus  # noqa: F401
         import python_multipart  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401

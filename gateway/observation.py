@@ -1,4 +1,4 @@
-"""What ``lascaux serve`` looks on with: logs, traces, metrics and the audit, as the configuration has them."""
+"""What a process of ``lascaux serve`` is looked on with: traces, metrics and the audit, as the configuration has them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .audit import open_audit
+from .metrics import Scrape
+from .observe import Observer
+
 if TYPE_CHECKING:
-    from ..gateway.metrics import Scrape
-    from ..gateway.observe import Observer
     from ..router.config import Config
 
 __all__ = ["Observation", "observation"]
@@ -27,11 +29,8 @@ class Observation:
 
 
 def observation(config: Config, *, worker: int = 0) -> Observation:
-    """Set everything up for one process. Raises ConfigError."""
+    """Set everything up for the process that is number ``worker``. Raises ConfigError."""
     from .. import __version__
-    from ..gateway.audit import open_audit
-    from ..gateway.metrics import Scrape
-    from ..gateway.observe import Observer
     from ..router.exporters import configure
 
     telemetry = config.telemetry
