@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import stat
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import lascaux
@@ -36,6 +38,8 @@ from lascaux.gateway.gate import open_gate
 from lascaux.gateway.keys import NewKey
 from lascaux.gateway.observe import Observer
 from lascaux.gateway.story import Asked, Notes, Story
+from lascaux.providers.fake import FakeProvider
+from lascaux.providers.types import Call, ImageResult, Target
 from lascaux.router.config import ServerConfig
 from lascaux.router.errors import ConfigError
 from PIL import Image
@@ -151,21 +155,38 @@ def test_a_line_for_each_call(serve: Serve, tmp_path: Path) -> None:
     assert KEY not in file.read_text()
 
 
+class Held(FakeProvider):
+    """A provider whose calls wait until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def send(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
+        self.begun.set()
+        assert self.go.wait(20)
+        return super().send(target, call, timeout=timeout)
+
+
 def test_who_hangs_up_is_written_down(serve: Serve, tmp_path: Path) -> None:
     """The picture is made and paid for; the audit knows by whom."""
-    file = tmp_path / "audit.jsonl"
-    with audited(serve, file) as (url, emulator):
-        emulator.faults.add(Rule(kind="delay", latency=0.3))
-        headers = {"authorization": f"Bearer {TEAM.text}"}
-        ask = {"model": "hero", "prompt": PROMPT, "seed": 1}
-        with pytest.raises(httpx2.ReadTimeout):
-            httpx2.post(f"{url}/v1/images/generations", json=ask, headers=headers, timeout=0.15)
+    file, provider = tmp_path / "audit.jsonl", Held()
+    config = {"deployments": {"core": {"model": CORE, "region": "us-west-2"}}, "aliases": {"hero": "core"}}
+    audit = open_audit(ServerConfig.model_validate({"audit": {"file": str(file), "key": KEY}}).audit)
+    router = AsyncRouter(config, provider=provider, picture_files=False)
+    with serve(create_app(router, observer=Observer(audit=audit))) as url:
+        parts, body = urlsplit(url), json.dumps({"model": "hero", "prompt": PROMPT, "seed": 1})
+        with socket.create_connection((parts.hostname or "", parts.port or 0)) as hasty:
+            head = f"POST /v1/images/generations HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+            hasty.sendall((head + body).encode())
+            assert provider.begun.wait(20)
+        provider.go.set()
         end = time.monotonic() + 20
         while not file.read_text():
             assert time.monotonic() < end
             time.sleep(0.02)
     (line,) = lines(file)
-    assert (line["key"], line["cost_usd"], len(line["outputs"])) == ("team", "0.04", 1)
+    assert (line["key"], line["cost_usd"], len(line["outputs"]), line["code"]) == ("anybody", "0.04", 1, None)
 
 
 def test_the_recipe_of_the_page_finds_a_prompt(serve: Serve, tmp_path: Path) -> None:
