@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -25,6 +26,8 @@ EXAMPLES = (
     "lascaux serve --config litellm.yaml --port 8080",
     "lascaux serve --workers 4",
 )
+
+log = logging.getLogger("lascaux.gateway")
 
 _DEFAULT = Path("lascaux.yaml")
 _SLACK = 5.0
@@ -63,6 +66,10 @@ def command(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option(help="Load the file anew when it changes; SIGHUP always does.")] = True,
+    log_format: Annotated[
+        str | None,
+        typer.Option(metavar="text|json", help="How lines of the log are written. Default: server.log, else text."),
+    ] = None,
 ) -> None:
     """Answer OpenAI's clients over HTTP, until Ctrl-C or SIGTERM.
 
@@ -80,6 +87,7 @@ def command(
                 public_url=public_url,
                 drain=drain,
                 watch=watch,
+                log_format=_log_format(log_format),
             )
         )
     raise typer.Exit(code)
@@ -96,19 +104,31 @@ class _Wish:
     public_url: str | None
     drain: float | None
     watch: bool
+    log_format: Literal["text", "json"] | None
+
+
+def _log_format(given: str | None) -> Literal["text", "json"] | None:
+    if given is None:
+        return None
+    if given == "text":
+        return "text"
+    if given == "json":
+        return "json"
+    raise typer.BadParameter(f"must be text or json, not {given[:40]!r}", param_hint="--log-format")
 
 
 def _run(wish: _Wish) -> int:
     """Check what can be checked before anything is started, then watch over the workers."""
     _need_server()
-    from ..gateway.log import log_to_stderr
+    from ..gateway.lines import set_up_logs
     from ..gateway.orders import Orders
     from ..gateway.supervisor import Supervisor
 
-    log_to_stderr()
+    set_up_logs(wish.log_format or "text")
     with ExitStack() as stack:
         source = _source(wish, stack)
         config, server = source.config, source.config.server
+        set_up_logs(wish.log_format or server.log)
         count = server.workers if wish.workers is None else wish.workers
         _check_shares(config, count)
         listener = stack.enter_context(
@@ -129,6 +149,7 @@ def _run(wish: _Wish) -> int:
             name=source.name,
             watch=wish.watch,
             public_url=wish.public_url,
+            log_format=wish.log_format,
         )
         address = _address(listener)
         return Supervisor(listener, orders, env={**os.environ, **source.env}).run(lambda: _opened(address, count))
@@ -161,7 +182,10 @@ def _source(wish: _Wish, stack: ExitStack) -> _Source:
         return _Source(config=Config.load(path), path=str(path))
     config, emulator = stack.enter_context(quickstart(os.environ))
     message = f"no configuration, so the built-in emulator draws ({emulator.url}); AWS is not called, nothing is billed"
-    line(note("emulator", message, "cyan"), stderr=True)
+    if wish.log_format == "json":
+        log.info("%s", message)
+    else:
+        line(note("emulator", message, "cyan"), stderr=True)
     text, name = quickstart_text()
     return _Source(config=config, text=text, name=name, env={VARIABLE: emulator.url})
 
@@ -178,6 +202,7 @@ def _check_shares(config: Config, count: int) -> None:
 
 def _need_server() -> None:
     try:
+        import opentelemetry.exporter.prometheus  # noqa: F401
         import python_multipart  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401

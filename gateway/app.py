@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,13 +28,16 @@ from .headroom import Headroom
 from .intake import Bounds, Intake
 from .links import Links
 from .memory import keep_trimmed
+from .metrics import MetricsPage
 from .native import routes as native_routes
+from .observe import Observed, Observer
 from .openai import Operation
-from .peers import Peers
+from .peers import Peers, Reader
 from .sendings import Sendings
 from .shared_limits import SharedLimits
 from .shelf import Shelf
 from .sigv4 import Verifier
+from .story import notes_of
 
 __all__ = ["create_app"]
 
@@ -54,6 +58,8 @@ def create_app(
     scarce: Callable[[], bool] | None = None,
     worker: int | None = None,
     peers: Peers | None = None,
+    observer: Observer | None = None,
+    metrics: Reader | None = None,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
@@ -64,7 +70,8 @@ def create_app(
     begin with, by default the address that the client used; ``shelf`` puts pictures into a bucket; ``scarce`` tells that
     memory is about to end, by default from what the system says. ``worker`` is told by the health addresses. ``peers`` are
     the other workers, with which this one acts as one gateway; whatever all of them can be asked is named here (see
-    `Peers`). ``now`` gives seconds since 1970.
+    `Peers`). ``observer`` gets spans, metrics, log lines and the audit of all requests; ``metrics`` gives what ``/metrics``
+    shows of this process, without it there is no such address. ``now`` gives seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds, scarce=scarce or Headroom(time.monotonic).scarce)
@@ -86,6 +93,9 @@ def create_app(
         worker=worker,
     )
 
+    if observer is not None:
+        observer.watch(gate, intake)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         trimming = asyncio.create_task(keep_trimmed(lambda: intake.answered))
@@ -97,10 +107,19 @@ def create_app(
                 await router.aclose()
                 await endpoints.finish()
                 gate.close()
+                if observer is not None:
+                    await observer.aclose()
 
+    routes = [*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, sendings=sendings)]
+    if metrics is not None:
+        peers.answer("metrics", metrics)
+        routes.append(Route("/metrics", MetricsPage(gate, partial(peers.gather, "metrics")), methods=["GET"]))
     return Starlette(
-        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, sendings=sendings)],
-        middleware=_middleware(gate.keyed, cors_origins, hosts),
+        routes=routes,
+        middleware=[
+            *([Middleware(Observed, observer=observer)] if observer is not None else []),
+            *_middleware(gate.keyed, cors_origins, hosts),
+        ],
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,
     )
@@ -149,6 +168,7 @@ def _middleware(keyed: bool, origins: Collection[str], hosts: Collection[str]) -
 
 
 async def _refused(request: Request, error: Exception) -> Response:
+    notes_of(request.scope).refused(error)
     return answer(failure_of(error))
 
 
@@ -156,6 +176,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """An address or a method that there is not, in OpenAI's envelope."""
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    notes_of(request.scope).code = code
     message = {
         404: f"there is nothing at {request.url.path[:200]}",
         405: f"{request.method} is not possible at {request.url.path[:200]}",

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import Failure, Refused, failure_of
+from .story import notes_of
 
 __all__ = ["Edge", "answer", "is_loopback"]
 
@@ -63,6 +64,8 @@ class Edge:
         given = headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else f"req_{secrets.token_hex(16)}"
         scope.setdefault("state", {})["request_id"] = request_id
+        notes = notes_of(scope)
+        notes.request_id = request_id
         started = False
 
         async def marked(message: Message) -> None:
@@ -77,11 +80,13 @@ class Edge:
         try:
             stranger = None if self.keyed else self._stranger(headers)
             if stranger is not None:
+                notes.refused(stranger)
                 await answer(failure_of(stranger))(scope, receive, marked)
                 return
             await self.app(scope, receive, marked)
         except Exception as error:
             log.exception("request %s failed", request_id)
+            notes.refused(error)
             if not started:
                 await answer(failure_of(error))(scope, receive, marked)
 

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -34,6 +35,7 @@ from .pieces import Pieces
 from .presence import Client, Presence, presence_of
 from .sendings import Sendings
 from .shelf import Shelf
+from .story import notes_of
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -61,19 +63,24 @@ class Endpoint:
         A client that hangs up ends nothing that was sent to a model: it is made, and kept in the cache.
         """
         request, presence = Request(scope, receive), Presence()
+        notes = notes_of(scope)
         try:
             key = self._gate.identify(request.headers.get("authorization"))  # before a byte of the body is read
+            notes.key = key.name
             async with self._intake.body(request) as body:
+                notes.complete(len(body))
                 holder = [body]
                 del body
                 async with presence.watched(request, receive):
                     response = await self._answered(request, holder, key)
+                    notes.answered()
                 try:
                     async with asyncio.timeout(self._intake.bounds.answer_seconds):
                         await response(scope, receive, send)
                 except TimeoutError:
                     log.warning("request %s: its client took too long to read the answer", scope["state"]["request_id"])
         except Refused as error:
+            notes.refused(error)
             await answer(failure_of(error))(scope, receive, send)
         except ClientDisconnect:
             return
@@ -82,8 +89,10 @@ class Endpoint:
         try:
             return await self._make(request, body, key)
         except LascauxError as error:
+            notes_of(request.scope).refused(error)
             return _response(_refusal(request, error))
         except asyncio.CancelledError:  # the time to drain is over: a bare 500 would make clients ask, and pay, again
+            notes_of(request.scope).refused(Stopped())
             return _response(_refusal(request, Stopped()))
 
 
@@ -123,15 +132,20 @@ class Endpoints:
         """Pictures from words, or from pictures."""
 
         async def make(request: Request, body: list[bytes], key: Key) -> Response:
-            interest = Interest()
+            interest, notes = Interest(), notes_of(request.scope)
 
             async def answered() -> Reply:
                 try:
                     return await self._made(operation, request, body, key, interest)
                 except LascauxError as error:
-                    return _refusal(request, error)
+                    return replace(_refusal(request, error), story=notes.failed(error))
+                except BaseException as error:
+                    notes.failed(Stopped() if isinstance(error, asyncio.CancelledError) else error)
+                    raise
 
-            return _response(await self._once(request, body, key, answered, interest))
+            reply = await self._once(request, body, key, answered, interest)
+            notes.told(reply.story)
+            return _response(reply)
 
         return make
 
@@ -139,6 +153,8 @@ class Endpoints:
         self, operation: Operation, request: Request, body: list[bytes], key: Key, interest: Interest
     ) -> Reply:
         ask = await self._ask(operation, request, body, key)
+        notes = notes_of(request.scope)
+        notes.asked(ask.alias, ask.prompt, ask.whole)
         async with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
             try:
                 call = self._call(ask, key, interest)
@@ -147,7 +163,7 @@ class Endpoints:
                 raise
             result = await call
             await admission.settle_soon(result)
-        return await self._respond(request, ask, result)
+        return replace(await self._respond(request, ask, result), story=notes.served(result))
 
     async def _once(
         self, request: Request, body: list[bytes], key: Key, make: Callable[[], Awaitable[Reply]], interest: Interest

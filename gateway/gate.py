@@ -52,6 +52,8 @@ class Gate:
         self._source: Callable[[], ServerConfig] | None = None
         self._failed: Callable[[str], None] = lambda message: None
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="lascaux-accounts")  # one: the accounts have one lock
+        self.on_settled: Callable[[str, Decimal], None] = lambda key, usd: None
+        """Told the name of a key, and what it has just spent."""
 
     def follow(self, source: Callable[[], ServerConfig], failed: Callable[[str], None]) -> None:
         """Take the keys from ``source`` whenever it gives another configuration.
@@ -342,6 +344,7 @@ class Admission:
     def _end(self, usd: Decimal) -> Decimal:
         self._over = True
         self._gate._leave(self.key)
+        self._gate.on_settled(self.key.name, usd)
         return usd
 
 

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from time import monotonic
@@ -38,6 +39,7 @@ from .pieces import Pieces
 from .presence import Client, Presence, presence_of
 from .sendings import Sendings
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
+from .story import notes_of
 
 __all__ = ["NativeEndpoints", "routes"]
 
@@ -143,16 +145,21 @@ class _Address:
         A client that hangs up ends nothing that was sent to a model: it is made, and kept in the cache.
         """
         request, request_id, presence = Request(scope, receive), str(uuid4()), Presence()
+        notes = notes_of(scope)
         try:
             async with self._door.caller(request) as (key, body):
+                notes.key = key.name
+                notes.complete(len(body))
                 async with presence.watched(request, receive):
                     response = _response(await self._made(request, body, request_id, key))
+                    notes.answered()
                 try:
                     async with asyncio.timeout(self._door.intake.bounds.answer_seconds):
                         await response(scope, receive, send)
                 except TimeoutError:
                     log.warning("request %s: its client took too long to read the answer", request_id)
         except (Refused, SignatureError) as error:
+            notes.refused(error)
             await _response(failed(error, None, request_id))(scope, receive, send)
         except ClientDisconnect:
             return
@@ -161,8 +168,10 @@ class _Address:
         try:
             return await self._make(request, body, request_id, key)
         except Exception as error:
+            notes_of(request.scope).refused(error)
             return _told(error, None, request_id)
         except asyncio.CancelledError:  # the time to drain is over: a bare 500 would make SDKs ask, and pay, again
+            notes_of(request.scope).refused(Stopped())
             return _told(Stopped(), None, request_id)
 
 
@@ -203,17 +212,24 @@ class NativeEndpoints:
             invocation = await asyncio.to_thread(read_invocation, model_id, body, request.headers)
         else:
             invocation = read_invocation(model_id, body, request.headers)
-        name = resolve(self._router.config, model_id, key.may_use)
+        name, notes = resolve(self._router.config, model_id, key.may_use), notes_of(request.scope)
         interest = Interest()
 
         async def make() -> Reply:
+            notes.asked(name, invocation.prompt, lambda: invocation.params)
             try:
-                return served(await self._perform(key, name, invocation, interest), invocation.dialect, request_id)
+                result = await self._perform(key, name, invocation, interest)
+                return replace(served(result, invocation.dialect, request_id), story=notes.served(result))
             except Exception as error:
-                return _told(error, invocation.dialect, request_id, name)
+                return replace(_told(error, invocation.dialect, request_id, name), story=notes.failed(error))
+            except BaseException:
+                notes.failed(Stopped())
+                raise
 
         client = Client(interest=interest, presence=presence_of(request))
-        return await self._sendings.once(_token(request, key, body), make, client, again=_is_later(request))
+        reply = await self._sendings.once(_token(request, key, body), make, client, again=_is_later(request))
+        notes.told(reply.story)
+        return reply
 
     async def _perform(self, key: Key, name: str, invocation: Invocation, interest: Interest) -> Result:
         """Let in, made, and booked."""

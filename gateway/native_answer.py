@@ -33,6 +33,7 @@ from .answers import headers as facts
 from .errors import Refused, failure_of, public
 from .native_request import Dialect
 from .sigv4 import SignatureError
+from .story import Story
 
 __all__ = ["Reply", "failed", "found", "served"]
 
@@ -48,6 +49,8 @@ class Reply:
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    story: Story | None = field(default=None, repr=False, compare=False)
+    """How the call went that it tells of, for those who observe the gateway."""
 
 
 def served(result: Result, dialect: Dialect, request_id: str) -> Reply:

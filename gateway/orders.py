@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 __all__ = ["Channel", "Orders"]
 
@@ -19,7 +19,8 @@ class Orders:
     ``config`` is the path of the configuration, else ``text`` is the configuration itself, called ``name``. ``listener`` is
     the descriptor of the socket on which all workers listen. ``folder`` is private to the gateway: for what its workers
     share. ``journal`` is the path of the accounts that they share, ``durable`` if they outlive the gateway. ``drain`` is in
-    seconds. ``keyed``: there were keys when the gateway was started, so nobody is let in without.
+    seconds. ``keyed``: there were keys when the gateway was started, so nobody is let in without. ``log_format`` is the
+    command line's, which wins over the configuration's.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Orders:
     name: str = ""
     watch: bool = False
     public_url: str | None = None
+    log_format: Literal["text", "json"] | None = None
 
     def told(self) -> dict[str, Any]:
         """As plain data."""

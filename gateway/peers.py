@@ -58,7 +58,7 @@ class Peers:
     """
 
     def __init__(self, folder: str, index: int, count: int) -> None:
-        """Raises ValueError for an index that there is not, and a folder that is too deep or not private; OSError."""
+        """Raises ValueError for an index that there is not, and a folder that is not private or too deep; OSError."""
         if not 0 <= index < count:
             raise ValueError(f"there is no worker {index} among {count}")
         self.folder = folder
@@ -66,10 +66,9 @@ class Peers:
         self.count = count
         self.others: tuple[int, ...] = tuple(one for one in range(count) if one != index)
         """Empty for the only worker there is."""
-        if self.others and len(os.fsencode(f"{self._path(count)}.new")) > _LONGEST_PATH:
-            raise ValueError(f"the path of {folder!r} is too long for unix sockets")
         if self.others and not _private(folder):
             raise ValueError(f"{folder!r} is not a folder that only this user can open (0700)")
+        self._near = _near(folder, count) if self.others else folder
         self._readers: dict[str, Reader] = {}
         self._asked: set[asyncio.Task[None]] = set()
         self._serving = False
@@ -155,7 +154,7 @@ class Peers:
             return stream.read()
 
     def _path(self, index: int) -> str:
-        return os.path.join(self.folder, f"worker-{index}.sock")
+        return os.path.join(self._near, f"worker-{index}.sock")
 
     async def _gathered(self, indices: Iterable[int], name: str, question: bytes, patience: float) -> dict[int, bytes]:
         async def one(index: int) -> tuple[int, bytes | None]:
@@ -210,6 +209,16 @@ class Peers:
             writer.write(_ANSWER.pack(len(answer)))
             writer.write(answer)  # apart: megabytes are not copied to be joined
         await writer.drain()
+
+
+def _near(folder: str, count: int) -> str:
+    """A path of the folder that leaves room for sockets in it: its own, else on Linux that of a descriptor, kept open."""
+    longest = len(os.fsencode(os.path.join(folder, f"worker-{count}.sock.new")))
+    if longest <= _LONGEST_PATH:
+        return folder
+    if not os.path.isdir("/proc/self/fd"):
+        raise ValueError(f"the path of {folder!r} is too long for unix sockets")
+    return f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)}"
 
 
 def _private(folder: str) -> bool:

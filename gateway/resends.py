@@ -81,7 +81,7 @@ class Resends:
         return token in self._running or token in self._kept
 
     async def known(self, token: str) -> Reply:
-        """The answer of a call that is known; who asks counts as one who stays. Raises KeyError, and what the call raises."""
+        """The answer of a call that is known; who asks for it will stay. Raises KeyError, and what the call raises."""
         if token in self._kept:
             return self._kept[token][1]
         sending = self._running[token]

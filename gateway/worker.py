@@ -26,16 +26,16 @@ from ..providers.errors import LascauxError
 from ..router.async_client import AsyncRouter
 from ..router.config import Config, ServerConfig
 from ..router.errors import ConfigError
-from ..router.exporters import configure
 from ..router.share import Share
 from .app import create_app
 from .connections import QuietRepeats, protocol, raise_descriptors
 from .gate import open_gate
 from .headroom import default_buffered, measure
 from .intake import Bounds
+from .lines import set_up_logs
 from .links import Links
-from .log import log_to_stderr
 from .memory import return_large_blocks
+from .observation import Observation, observation
 from .orders import Channel, Orders
 from .peers import Peers
 from .shelf import Shelf
@@ -58,9 +58,10 @@ def main() -> int:
     told = channel.heard()
     if not told:
         return 1
-    log_to_stderr()
+    orders = Orders.of(told[0])
+    set_up_logs(orders.log_format or "text", worker=orders.index)
     try:
-        _work(Orders.of(told[0]), channel)
+        _work(orders, channel)
     except LascauxError as error:
         return _tell(channel, list(getattr(error, "problems", ())) or [error.message])
     except OSError as error:
@@ -80,14 +81,13 @@ def _work(orders: Orders, channel: Channel) -> None:
     with ExitStack() as stack:
         stack.enter_context(_folder(orders.folder, channel))
         config = _config(orders)
-        telemetry = config.telemetry
-        endpoint = telemetry.endpoint if telemetry.exporter == "otlp" else None
-        tracer_provider, meter_provider, shutdown = configure(telemetry.exporter, endpoint)
-        stack.callback(shutdown)
+        set_up_logs(orders.log_format or config.server.log, worker=orders.index)
+        observed = observation(config, worker=orders.index)
+        stack.callback(observed.shutdown)
         parts: dict[str, Any] = {
             "picture_files": False,
-            "tracer_provider": tracer_provider,
-            "meter_provider": meter_provider,
+            "tracer_provider": observed.tracer_provider,
+            "meter_provider": observed.meter_provider,
             "share": Share(index=orders.index, count=orders.count),
         }
         if orders.config is None:
@@ -99,7 +99,7 @@ def _work(orders: Orders, channel: Channel) -> None:
         for warning in router.warnings if orders.index == 0 else ():
             log.warning("%s", warning)
         listener = stack.enter_context(socket.socket(fileno=orders.listener))
-        asyncio.run(_serve(router, orders, listener, channel))
+        asyncio.run(_serve(router, orders, observed, listener, channel))
 
 
 def _config(orders: Orders) -> Config:
@@ -121,7 +121,7 @@ def _folder(path: str, channel: Channel) -> Iterator[None]:
         os.close(folder)
 
 
-def application(router: AsyncRouter, orders: Orders) -> Starlette:
+def application(router: AsyncRouter, orders: Orders, observed: Observation | None = None) -> Starlette:
     """All parts of one worker's gateway, put together."""
     server = router.config.server
     mine = server.model_copy(update={"spend_file": orders.journal})
@@ -144,6 +144,8 @@ def application(router: AsyncRouter, orders: Orders) -> Starlette:
         public_url=orders.public_url or server.public_url,
         worker=orders.index,
         peers=Peers(orders.folder, orders.index, orders.count),
+        observer=observed.observer if observed else None,
+        metrics=observed.scrape.told if observed else None,
     )
 
 
@@ -181,7 +183,9 @@ class _Server(uvicorn.Server):
             self._opened()
 
 
-async def _serve(router: AsyncRouter, orders: Orders, listener: socket.socket, channel: Channel) -> None:
+async def _serve(
+    router: AsyncRouter, orders: Orders, observed: Observation, listener: socket.socket, channel: Channel
+) -> None:
     """Until SIGTERM, or the end of the supervisor; requests under way then have ``drain`` seconds."""
     logging.getLogger("asyncio").addFilter(QuietRepeats(time.monotonic))
 
@@ -191,7 +195,7 @@ async def _serve(router: AsyncRouter, orders: Orders, listener: socket.socket, c
 
     server = _Server(
         uvicorn.Config(
-            application(router, orders),
+            application(router, orders, observed),
             http=protocol(raise_descriptors()),  # h11 bounds headers at 64 KiB, which httptools does not
             ws="none",
             lifespan="on",

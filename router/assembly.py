@@ -61,6 +61,7 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
     states = {piece.cache for piece in good}
     return Result(
         alias=trail.alias.name,
+        task=request.task.value,
         images=images,
         model=target.model,
         model_id=target.model_id,

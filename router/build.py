@@ -27,6 +27,7 @@ from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
 from .heritage import Heritage
+from .labels import Labels
 from .learning import Quota
 from .line import Line
 from .plan import Alias, Planner, Use
@@ -116,12 +117,8 @@ class _Builder:
         if problems:
             unique = list(dict.fromkeys(problems))
             raise ConfigError("\n".join(unique), problems=unique)
-        previous = self.previous
-        telemetry = (
-            previous.telemetry
-            if previous
-            else Telemetry(tracer_provider=tracer_provider, meter_provider=meter_provider)
-        )
+        previous, providers = self.previous, {"tracer_provider": tracer_provider, "meter_provider": meter_provider}
+        telemetry = previous.telemetry if previous else Telemetry(**providers)
         provider = provider or _bedrock(self.catalog)
         aliases = _Names(self)
         book = self.book()
@@ -158,6 +155,7 @@ class _Builder:
             warnings=tuple(self.warnings),
             heritage=self.heritage,
             share=self.share,
+            labels=Labels.of(self.config, self.deployments.values(), self.catalog),
         )
         return replace(made, sources=previous.sources) if previous else made
 

@@ -29,6 +29,7 @@ from .edits import edit_params, explained_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Wait
 from .errors import NoDeploymentAvailable
 from .explain import Explanation, Quote, explain
+from .labels import Labels
 from .records import Result
 from .reload import Generations, Reload, Source
 from .runtime import Run, Runtime
@@ -89,7 +90,9 @@ class Client:
         )
         runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
         self._generations = Generations(runtime)
-        runtime.telemetry.watch(partial(_learned, weakref.ref(self._generations)))
+        current = partial(_current, weakref.ref(self._generations))
+        runtime.telemetry.watch(partial(_learned, current), partial(_standing, current))
+        runtime.telemetry.labels = partial(_labels, current)
         self._watcher: Watcher | None = None
         self._flights: Flights[Served] = Flights()
         self._closed = False
@@ -354,10 +357,28 @@ def _watch_current(
     watcher.watch(origin.watched if origin else (), loaded)
 
 
-def _learned(generations: weakref.ref[Generations]) -> Iterable[tuple[str, str, str, int]]:
-    """What is asked for metrics, which may outlive the router."""
+Current = Callable[[], Runtime | None]
+"""What metrics ask, which may outlive the router: None then."""
+
+
+def _current(generations: weakref.ref[Generations]) -> Runtime | None:
     alive = generations()
-    return alive.current.learned() if alive is not None else ()
+    return alive.current if alive is not None else None
+
+
+def _learned(current: Current) -> Iterable[tuple[str, str, str, int]]:
+    runtime = current()
+    return runtime.learned() if runtime is not None else ()
+
+
+def _standing(current: Current) -> Iterable[tuple[str, str, str, str, int]]:
+    runtime = current()
+    return runtime.standing() if runtime is not None else ()
+
+
+def _labels(current: Current) -> Labels:
+    runtime = current()
+    return runtime.labels if runtime is not None else Labels(names=frozenset())
 
 
 def in_context(function: Callable[..., T]) -> Callable[..., T]:

@@ -1,10 +1,10 @@
-"""Where the command line sends spans and metrics. The only file that knows the OpenTelemetry SDK."""
+"""Where the command line sends spans and metrics. Only this file and `console` know the OpenTelemetry SDK."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,11 +27,12 @@ Configured = tuple["TracerProvider", "MeterProvider", Callable[[], None]]
 """Tracer provider, meter provider, and what sends the rest and ends them; call it once, at exit."""
 
 
-def configure(exporter: str, endpoint: str | None = None) -> Configured:
+def configure(exporter: str, endpoint: str | None = None, *, readers: Sequence[Any] = ()) -> Configured:
     """Providers for `Telemetry`: ``none``, ``console`` (one line per span and metric on stderr) or ``otlp`` (HTTP).
 
     ``endpoint`` is the collector's base URL, ``http://localhost:4318``; without it OTEL_EXPORTER_OTLP_ENDPOINT counts.
-    The global providers are left alone. Raises ConfigError.
+    ``readers`` are further readers of the metrics, whatever the exporter. The global providers are left alone. Raises
+    ConfigError.
     """
     if exporter not in EXPORTERS:
         close = get_close_matches(str(exporter), EXPORTERS, n=1)
@@ -43,8 +44,8 @@ def configure(exporter: str, endpoint: str | None = None) -> Configured:
     if endpoint is not None:
         _check(exporter, endpoint)
     if exporter == "none":
-        return _none()
-    return _console() if exporter == "console" else _otlp(endpoint)
+        return _none(readers)
+    return _console(readers) if exporter == "console" else _otlp(endpoint, readers)
 
 
 def _check(exporter: str, endpoint: str) -> None:
@@ -62,22 +63,27 @@ def _check(exporter: str, endpoint: str) -> None:
         raise ConfigError(message, path=path)
 
 
-def _none() -> Configured:
+def _none(readers: Sequence[Any]) -> Configured:
     from opentelemetry.metrics import NoOpMeterProvider
     from opentelemetry.trace import NoOpTracerProvider
 
-    return NoOpTracerProvider(), NoOpMeterProvider(), lambda: None
+    if not readers:
+        return NoOpTracerProvider(), NoOpMeterProvider(), lambda: None
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    meter_provider = MeterProvider(resource=_resource(), metric_readers=readers, shutdown_on_exit=False)
+    return NoOpTracerProvider(), meter_provider, meter_provider.shutdown
 
 
-def _console() -> Configured:
+def _console(readers: Sequence[Any]) -> Configured:
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
     from .console import LineMetricExporter, LineSpanExporter
 
-    return _providers(SimpleSpanProcessor(LineSpanExporter(sys.stderr)), LineMetricExporter(sys.stderr))
+    return _providers(SimpleSpanProcessor(LineSpanExporter(sys.stderr)), LineMetricExporter(sys.stderr), readers)
 
 
-def _otlp(endpoint: str | None) -> Configured:
+def _otlp(endpoint: str | None, readers: Sequence[Any]) -> Configured:
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -90,22 +96,28 @@ def _otlp(endpoint: str | None) -> Configured:
     timeout = None if any(name in os.environ for name in _TIMEOUTS) else _PATIENCE
     spans = OTLPSpanExporter(endpoint=f"{base}/v1/traces" if base else None, timeout=timeout)
     metrics = OTLPMetricExporter(endpoint=f"{base}/v1/metrics" if base else None, timeout=timeout)
-    return _providers(BatchSpanProcessor(spans), metrics)
+    return _providers(BatchSpanProcessor(spans), metrics, readers)
 
 
-def _providers(processor: Any, metric_exporter: Any) -> Configured:
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+def _resource() -> Any:
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-    from opentelemetry.sdk.trace import TracerProvider
 
     resource = Resource.create()
     if str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):  # the environment names none
         resource = resource.merge(Resource({SERVICE_NAME: "lascaux"}))
+    return resource
+
+
+def _providers(processor: Any, metric_exporter: Any, readers: Sequence[Any]) -> Configured:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+    resource = _resource()
     tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     tracer_provider.add_span_processor(processor)
     reader = PeriodicExportingMetricReader(metric_exporter)
-    meter_provider = MeterProvider(resource=resource, metric_readers=[reader], shutdown_on_exit=False)
+    meter_provider = MeterProvider(resource=resource, metric_readers=[reader, *readers], shutdown_on_exit=False)
 
     def shutdown() -> None:
         tracer_provider.shutdown()

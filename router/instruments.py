@@ -8,10 +8,15 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, g
 
 from . import telemetry_names as names
 
-__all__ = ["Instruments", "Learned"]
+__all__ = ["Instruments", "Learned", "Standing"]
 
 Learned = Callable[[], Iterable[tuple[str, str, str, int]]]
 """(deployment, model, region, calls a minute) of all whose quota has been learned."""
+
+Standing = Callable[[], Iterable[tuple[str, str, str, str, int]]]
+"""(deployment, model, region, state of the breaker, calls under way) of everybody in the configuration."""
+
+_STATES = ("closed", "open", "half_open")
 
 
 class Instruments:
@@ -46,13 +51,29 @@ class Instruments:
             explicit_bucket_boundaries_advisory=names.LONG_SECONDS,
         )
 
-    def watch(self, learned: Learned) -> None:
-        """Ask ``learned`` at every collection."""
+    def watch(self, learned: Learned, standing: Standing) -> None:
+        """Ask them at every collection."""
 
-        def observe(_: CallbackOptions) -> Iterable[Observation]:
+        def limits(_: CallbackOptions) -> Iterable[Observation]:
             for deployment, model, region, rpm in learned():
-                yield Observation(rpm, {names.DEPLOYMENT: deployment, names.MODEL: model, names.REGION: region})
+                yield Observation(rpm, _place(deployment, model, region))
 
-        self._meter.create_observable_gauge(
-            names.LEARNED_RPM, [observe], "{call}", "Calls a minute that throttling has taught"
-        )
+        def breakers(_: CallbackOptions) -> Iterable[Observation]:
+            for deployment, model, region, state, _calls in standing():
+                for one in _STATES:
+                    yield Observation(
+                        int(one == state), {**_place(deployment, model, region), names.BREAKER_STATE: one}
+                    )
+
+        def calls(_: CallbackOptions) -> Iterable[Observation]:
+            for deployment, model, region, _state, in_flight in standing():
+                yield Observation(in_flight, _place(deployment, model, region))
+
+        gauge = self._meter.create_observable_gauge
+        gauge(names.LEARNED_RPM, [limits], "{call}", "Calls a minute that throttling has taught")
+        gauge(names.BREAKER_NOW, [breakers], "{state}", "1 for the state in which the circuit breaker is, else 0")
+        gauge(names.IN_FLIGHT, [calls], "{call}", "Upstream calls under way")
+
+
+def _place(deployment: str, model: str, region: str) -> dict[str, str]:
+    return {names.DEPLOYMENT: deployment, names.MODEL: model, names.REGION: region}

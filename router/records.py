@@ -156,5 +156,7 @@ class Result:
     """None when nobody was asked."""
     missing: tuple[Missing, ...] = ()
     warnings: tuple[Warning, ...] = ()
+    task: str = ""
+    """What was asked for, as in `Attempt`."""
     mask: Image | None = None
     """The mask that the model made of a prompt or a garment, where it was asked to return it."""

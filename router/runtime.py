@@ -24,6 +24,7 @@ from .effects import Flow, Land, Lookup, Send, Served, Store
 from .endings import unsent
 from .heritage import Heritage
 from .interest import Interest
+from .labels import Labels
 from .plan import Alias
 from .prices import cost_of
 from .records import Result
@@ -73,6 +74,8 @@ class Runtime:
     """Live state of earlier configurations."""
     share: Share = WHOLE
     """Of the limits that are declared, what this process may use."""
+    labels: Labels = field(default_factory=Labels, repr=False)
+    """What may be a label of a metric."""
 
     def after_fork(self) -> None:
         """In a child process: nobody holds our locks, no call is under way."""
@@ -89,11 +92,18 @@ class Runtime:
             yield from (use.deployment for use in alias.uses)
 
     def learned(self) -> Iterator[tuple[str, str, str, int]]:
-        """(deployment, model, region, calls a minute) of everybody whose quota has been learned."""
-        for deployment in {one.name: one for one in self.made()}.values():
+        """(deployment, model, region, calls a minute) of everybody in the configuration whose quota has been learned."""
+        for deployment in self.deployments.values():
             rpm, target = deployment.learned_rpm, deployment.target
             if rpm is not None:
                 yield deployment.name, target.model, target.region, rpm
+
+    def standing(self) -> Iterator[tuple[str, str, str, str, int]]:
+        """(deployment, model, region, state of the breaker, calls under way) of everybody in the configuration."""
+        now = self.context.clock()
+        for deployment in self.deployments.values():
+            target = deployment.target
+            yield deployment.name, target.model, target.region, deployment.state(now).value, deployment.in_flight
 
     def price(self, target: Target, call: Call, result: ImageResult) -> Cost:
         """What the delivered pictures cost: usage times the rate of today."""

@@ -20,7 +20,8 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvid
 
 from . import telemetry_names as names
 from .errors import ProviderError
-from .instruments import Instruments, Learned
+from .instruments import Instruments, Learned, Standing
+from .labels import Labels
 
 __all__ = ["AttemptSpan", "RequestSpan", "Telemetry"]
 
@@ -62,6 +63,8 @@ class Telemetry:
         self.clock = clock
         self.tracer = get_tracer(names.SCOPE, version, tracer_provider, names.SCHEMA_URL)
         self.metrics = Instruments(version, meter_provider)
+        self.labels: Callable[[], Labels] = Labels
+        """What may be a label now. Spans tell every name as it was written; metrics are bounded by the configuration."""
 
     def request(self, alias: str, task: str, n: int, *, prompt: str | None = None) -> RequestSpan:
         """Start the span of one request, a child of the caller's current span. `RequestSpan.finish` ends it."""
@@ -69,15 +72,15 @@ class Telemetry:
 
     def breaker(self, deployment: str, state: str) -> None:
         """Count that a deployment's circuit breaker went into ``state``."""
-        self.metrics.breaker.add(1, {names.DEPLOYMENT: deployment, names.BREAKER_STATE: str(state)})
+        self.metrics.breaker.add(1, {names.DEPLOYMENT: self.labels().name(deployment), names.BREAKER_STATE: str(state)})
 
     def waited(self, alias: str, seconds: float) -> None:
         """Note for how long one that stood in line did so."""
-        self.metrics.line_wait.record(seconds, {names.ALIAS: alias})
+        self.metrics.line_wait.record(seconds, {names.ALIAS: self.labels().name(alias)})
 
-    def watch(self, learned: Learned) -> None:
-        """Ask for the learned limits whenever metrics are collected. Never by itself: without a reader nobody asks."""
-        self.metrics.watch(learned)
+    def watch(self, learned: Learned, standing: Standing) -> None:
+        """Ask for learned limits and deployments whenever metrics are collected. Without a reader nobody asks."""
+        self.metrics.watch(learned, standing)
 
     def reload(self, outcome: str) -> None:
         """Count that a configuration was to be taken. ``outcome`` is ``ok``, or ``failed`` when nothing has changed."""
@@ -197,23 +200,25 @@ class RequestSpan:
             self._span.set_status(Status(StatusCode.ERROR))
 
     def _count(self, outcome: str, error_type: str | None, cache: str | None, retries: int) -> None:
-        metrics, labels = self._telemetry.metrics, {names.ALIAS: self._alias, names.TASK: self._task}
+        metrics, alias = self._telemetry.metrics, self._telemetry.labels().name(self._alias)
+        labels = {names.ALIAS: alias, names.TASK: self._task}
         facts = _present({**labels, names.OUTCOME: outcome, names.ERROR_TYPE: error_type, names.CACHE_RESULT: cache})
         duration = self._telemetry.clock() - self._started
         metrics.request_duration.record(duration, facts, context=self.context)
         if cache is not None:
-            metrics.cache.add(1, {names.ALIAS: self._alias, names.CACHE_RESULT: cache})
+            metrics.cache.add(1, {names.ALIAS: alias, names.CACHE_RESULT: cache})
         if retries:
-            metrics.retries.add(retries, {names.ALIAS: self._alias})
+            metrics.retries.add(retries, {names.ALIAS: alias})
 
     def _count_cached(
         self, cache: str, model: str | None, region: str | None, images: int, saved_usd: Decimal | None
     ) -> None:
-        metrics, labels = self._telemetry.metrics, _present({names.MODEL: model, names.REGION: region})
+        metrics, known = self._telemetry.metrics, self._telemetry.labels()
+        labels = _present({names.MODEL: model, names.REGION: region and known.region(region)})
         if cache in ("hit", "coalesced"):
             metrics.images.add(images, {**labels, names.OUTCOME: cache})
         if saved_usd is not None:
-            metrics.saved.add(float(saved_usd), {names.ALIAS: self._alias, **labels})
+            metrics.saved.add(float(saved_usd), {names.ALIAS: known.name(self._alias), **labels})
 
 
 class AttemptSpan:
@@ -335,14 +340,27 @@ class AttemptSpan:
             self.fail(kind.__qualname__, may_be_billed=True)
 
     def _place(self) -> dict[str, Any]:
-        return {key: self._facts[key] for key in (names.DEPLOYMENT, names.MODEL, names.REGION)}
+        labels, facts = self._telemetry.labels(), self._facts
+        return {
+            names.DEPLOYMENT: labels.name(facts[names.DEPLOYMENT]),
+            names.MODEL: facts[names.MODEL],
+            names.REGION: labels.region(facts[names.REGION]),
+        }
+
+    def _called(self) -> dict[str, Any]:
+        """What was called, and where. Of a passed-through model only what its maker calls it."""
+        if self._telemetry.labels().known(self._facts[names.DEPLOYMENT]):
+            return self._sampled
+        made_up = (names.SERVER_ADDRESS, names.SERVER_PORT)
+        known = {key: value for key, value in self._sampled.items() if key not in made_up}
+        return {**known, names.REQUEST_MODEL: self._facts[names.MODEL]}
 
     def _count(self) -> None:
         metrics, ended = self._telemetry.metrics, {names.ERROR_TYPE: self._error_type}
         labels = _present(
             {
-                **self._sampled,
-                names.REGION: self._facts[names.REGION],
+                **self._called(),
+                names.REGION: self._place()[names.REGION],
                 names.RESPONSE_MODEL: self._response_model,
                 **ended,
             }
@@ -351,7 +369,8 @@ class AttemptSpan:
         metrics.attempts.add(1, _present({**self._place(), names.OUTCOME: self._outcome or "unknown", **ended}))
 
     def _count_images(self, outcomes: Mapping[str, int]) -> None:
-        labels = {names.MODEL: self._facts[names.MODEL], names.REGION: self._facts[names.REGION]}
+        place = self._place()
+        labels = {names.MODEL: place[names.MODEL], names.REGION: place[names.REGION]}
         for outcome, images in outcomes.items():
             if images > 0:
                 self._telemetry.metrics.images.add(images, {**labels, names.OUTCOME: outcome})

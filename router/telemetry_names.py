@@ -47,6 +47,15 @@ RETRIES_MADE = "lascaux.retries.count"
 FALLBACKS_MADE = "lascaux.fallbacks.count"
 WARNINGS = "lascaux.warnings"
 BREAKER_STATE = "lascaux.breaker.state"
+KEY = "lascaux.key"
+
+# Of HTTP, as the stable conventions have it.
+HTTP_METHOD = "http.request.method"
+HTTP_ROUTE = "http.route"
+HTTP_STATUS = "http.response.status_code"
+URL_PATH = "url.path"
+URL_SCHEME = "url.scheme"
+PROTOCOL_VERSION = "network.protocol.version"
 
 # Metrics.
 ATTEMPT_DURATION = "gen_ai.client.inference.duration"
@@ -61,8 +70,43 @@ BREAKER = "lascaux.breaker.transitions"
 RELOADS = "lascaux.reloads"
 LEARNED_RPM = "lascaux.deployment.learned_rpm"
 LINE_WAIT = "lascaux.line.wait"
+BREAKER_NOW = "lascaux.deployment.breaker"
+IN_FLIGHT = "lascaux.deployment.in_flight"
+
+# Metrics of the gateway.
+HTTP_DURATION = "http.server.request.duration"
+HTTP_ACTIVE = "http.server.active_requests"
+ADDED = "lascaux.gateway.added"
+ERRORS = "lascaux.gateway.errors"
+SPENT = "lascaux.gateway.spent"
+PLACES = "lascaux.gateway.places"
+BODIES = "lascaux.gateway.bodies"
+AUDIT_LOST = "lascaux.gateway.audit.lost"
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """The conventions' advised buckets."""
 LONG_SECONDS = (*SECONDS, 163.84, 327.68, 655.36)
 """A request may take as long as its deadline, 600 s by default."""
+HTTP_SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    20.0,
+    40.0,
+    80.0,
+    160.0,
+    320.0,
+    640.0,
+)
+"""The conventions' buckets end at 10 s, which is too early for pictures."""
+ADDED_SECONDS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0)

@@ -157,6 +157,8 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "links": {"ttl": 3600.0, "s3": None},
         "link_ttl": None,
         "spend_file": None,
+        "log": "text",
+        "audit": None,
     }
     assert config == parse(CORE + "credentials:\naliases:\nretry:\nhealth:\ncache:\npricing:\nlifecycle: {}\nserver:")
 

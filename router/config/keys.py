@@ -44,6 +44,7 @@ def check_keys(
             ):
                 report.add((*path, "aliases", place), "must be the name of an alias or deployment", near=tuple(served))
     _check_pairs(server.sigv4, tuple(names), report)
+    _check_audit(server, report)
 
 
 def _unfit(key: KeyConfig, written: bool) -> Iterator[tuple[str | None, str]]:
@@ -81,6 +82,17 @@ def _check_pairs(pairs: Sequence[PairConfig], keys: tuple[str, ...], report: Rep
         ids.add(pair.access_key_id)
         if pair.key not in keys:
             report.add((*path, "key"), "must be the name of a key in server.keys", near=keys)
+
+
+def _check_audit(server: ServerConfig, report: Report) -> None:
+    """Its secret is long enough and not written down; an empty one is refused by who writes the audit."""
+    path: Path = ("server", "audit", "key")
+    if server.audit is None or report.broken(path[:2]):
+        return
+    if _written_down(path, report):
+        report.add(path, "is written in the file: put it into an environment variable and ${NAME} here")
+    elif 0 < len(server.audit.key.get_secret_value()) < SHORTEST:
+        report.add(path, f"must have at least {SHORTEST} characters: a shorter one can be guessed")
 
 
 def _written_down(path: Path, report: Report) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "Extra",
     "Flag",
     "Host",
+    "LogFormat",
     "ModelId",
     "Names",
     "Pattern",
@@ -346,3 +347,4 @@ Exporter = Annotated[
     choice("none", "console", "otlp"),
     _or_reference({"enum": ["none", "console", "otlp"]}),
 ]
+LogFormat = Annotated[Literal["text", "json"], choice("text", "json"), _or_reference({"enum": ["text", "json"]})]

@@ -9,10 +9,25 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from .links import LinksConfig
-from .scalars import REFERENCE, Bytes, Duration, Flag, Host, Names, Port, Positive, Secret, Text, Url, Whole, refusal
+from .scalars import (
+    REFERENCE,
+    Bytes,
+    Duration,
+    Flag,
+    Host,
+    LogFormat,
+    Names,
+    Port,
+    Positive,
+    Secret,
+    Text,
+    Url,
+    Whole,
+    refusal,
+)
 from .section import Section, spelt
 
-__all__ = ["HASH", "SHORTEST", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
+__all__ = ["HASH", "SHORTEST", "AuditConfig", "KeyConfig", "PairConfig", "ServerConfig", "fits"]
 
 HASH = re.compile(r"blake2b:[a-z2-7]{12}:[0-9a-f]{32}:[0-9a-f]{64}")
 """How a key is written down: its id, a salt, the digest of its secret. ``lascaux.gateway.keys`` makes and checks them."""
@@ -142,6 +157,15 @@ class PairConfig(Section):
     """Name of the key in 'keys' for which it stands."""
 
 
+class AuditConfig(Section):
+    """Where calls for pictures are written down, with keyed digests in the place of prompts."""
+
+    file: Text
+    """File to which a line of JSON is appended for each call. The processes of one machine share it."""
+    key: Annotated[Secret, BeforeValidator(_plain_key), WithJsonSchema(REFERENCE)] = Field(repr=False)
+    """Secret of the digests of prompts: a reference such as ${NAME} to its variable, 16 characters or more."""
+
+
 class ServerConfig(Section):
     """The HTTP gateway."""
 
@@ -176,6 +200,10 @@ class ServerConfig(Section):
     """Earlier name of 'links.ttl'."""
     spend_file: Text | None = None
     """File that keeps what keys have spent over restarts; the processes of one machine share it. Default: until the end."""
+    log: LogFormat = "text"
+    """How lines of the log are written to stderr: text, or json for machines."""
+    audit: AuditConfig | None = None
+    """Write every call for pictures down. Default: none is."""
 
     @property
     def link_seconds(self) -> float:
