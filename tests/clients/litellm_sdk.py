@@ -1,0 +1,88 @@
+"""LiteLLM's SDK as a driver, with the gateway as an OpenAI endpoint: its orders come line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import litellm
+import openai
+
+Order = dict[str, Any]
+
+CALLS = {"generate": "image_generation", "edit": "image_edit", "variation": "image_variation"}
+
+
+def arguments(order: Order) -> dict[str, Any]:
+    """What people write: the alias behind ``openai/``, the address, and fields of ours in ``extra_body``."""
+    given = dict(order.get("params", {}))
+    client = order["client"]
+    given |= {"model": f"openai/{given.get('model', 'hero')}", "api_base": f"{client['url']}/v1"}
+    given |= {"api_key": client["key"], "timeout": client["timeout"]}
+    if order["do"] == "generate":
+        given["max_retries"] = client["retries"]
+    files = [Path(one).open("rb") for one in order.get("images", [])]
+    if files:
+        given["image"] = files if len(files) > 1 else files[0]
+    if mask := order.get("mask"):
+        given["mask"] = Path(mask).open("rb")
+    if extra := order.get("extra"):
+        given["extra_body"] = extra
+    return given
+
+
+def ask(order: Order) -> Any:
+    given, name = arguments(order), CALLS[order["do"]]
+    try:
+        if order.get("awaited"):
+            return asyncio.run(getattr(litellm, f"a{name}")(**given))
+        return getattr(litellm, name)(**given)
+    finally:
+        for value in (given.get("image"), given.get("mask")):
+            for one in value if isinstance(value, list) else [value]:
+                if one is not None:
+                    one.close()
+
+
+def plain(answer: Any, folder: str) -> dict[str, Any]:
+    """The answer, its pictures in files; and what LiteLLM keeps of the headers."""
+    told: dict[str, Any] = answer.model_dump()
+    kept = []
+    for number, one in enumerate(answer.data):
+        path = Path(f"{folder}-{number}")
+        path.write_bytes(urllib.request.urlopen(one.url, timeout=20).read() if one.url else base64.b64decode(one.b64_json))
+        kept.append({"file": str(path), "url": one.url})
+    hidden = getattr(answer, "_hidden_params", {}) or {}
+    return {**told, "data": kept, "headers": dict(hidden.get("additional_headers") or {})}
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """The exception: its classes, LiteLLM's first and then OpenAI's, and what it holds."""
+    response = getattr(error, "response", None)
+    return {
+        "classes": [kind.__name__ for kind in type(error).__mro__ if kind.__module__.split(".")[0] in ("litellm", "openai")],
+        "message": str(error),
+        **{name: getattr(error, name, None) for name in ("code", "param", "type")},
+        "status": getattr(error, "status_code", None),
+        "headers": dict(getattr(response, "headers", None) or {}),
+    }
+
+
+def perform(order: Order) -> dict[str, Any]:
+    try:
+        return {"answer": plain(ask(order), order["pictures"])}
+    except openai.OpenAIError as error:
+        return {"error": failure(error)}
+
+
+if __name__ == "__main__":
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    out, sys.stdout = sys.stdout, sys.stderr  # what LiteLLM prints is no answer
+    for line in sys.stdin:
+        print(json.dumps(perform(json.loads(line)), default=str), file=out, flush=True)
