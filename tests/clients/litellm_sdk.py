@@ -24,8 +24,6 @@ def arguments(order: Order) -> dict[str, Any]:
     client = order["client"]
     given |= {"model": f"openai/{given.get('model', 'hero')}", "api_base": f"{client['url']}/v1"}
     given |= {"api_key": client["key"], "timeout": client["timeout"]}
-    if order["do"] == "generate":
-        given["max_retries"] = client["retries"]
     files = [Path(one).open("rb") for one in order.get("images", [])]
     if files:
         given["image"] = files if len(files) > 1 else files[0]
@@ -33,10 +31,23 @@ def arguments(order: Order) -> dict[str, Any]:
         given["mask"] = Path(mask).open("rb")
     if extra := order.get("extra"):
         given["extra_body"] = extra
+    if headers := order.get("headers"):
+        given["headers"] = headers
     return given
 
 
+def ask_router(order: Order) -> Any:
+    """By way of LiteLLM's Router, which tries again by itself whatever the gateway says of it."""
+    given = arguments(order)
+    settings = {name: given.pop(name) for name in ("model", "api_base", "api_key", "timeout")}
+    row = {"model_name": "otter", "litellm_params": settings}
+    router = litellm.Router(model_list=[row], num_retries=2, retry_after=0)
+    return router.image_generation(model="otter", **given)
+
+
 def ask(order: Order) -> Any:
+    if order["do"] == "router":
+        return ask_router(order)
     given, name = arguments(order), CALLS[order["do"]]
     try:
         if order.get("awaited"):
