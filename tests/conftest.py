@@ -173,7 +173,7 @@ def drivers(stage: Stage) -> Iterator[Callable[[str], Driver]]:
     with ExitStack() as stack:
 
         def give(name: str) -> Driver:
-            if name not in started:
+            if name not in started or not started[name].alive:
                 started[name] = stack.enter_context(start(stage, name))
             return started[name]
 

@@ -24,7 +24,7 @@ OWN_AFFAIRS = {"style", "response_format"}
 def play(request: pytest.FixtureRequest, drivers: Callable[[str], Driver]) -> Callable[..., Facts]:
     """Plays an order with LiteLLM's functions, or with those that are awaited."""
     drive = drivers("litellm")
-    awaited = {"awaited": True} if request.param == "awaited" else {}
+    awaited: dict[str, Any] = {"awaited": True} if request.param == "awaited" else {}
     return lambda do, **order: drive(do, **awaited, **order)
 
 

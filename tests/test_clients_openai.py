@@ -1,7 +1,8 @@
-"""OpenAI's own clients, each in its interpreter, against a gateway process: the same scenes, the same facts, no second bill."""
+"""OpenAI's own clients, each in its interpreter, against a gateway process: the same scenes and facts, no second bill."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def client(request: pytest.FixtureRequest, drivers: Callable[[str], Driver]) -> 
     """Plays an order with one client: the newest for Python, that of the line before it, that for Node."""
     name = request.param.removesuffix("-awaited")
     drive = drivers(name)
-    awaited = {"awaited": True} if request.param.endswith("-awaited") else {}
+    awaited: dict[str, Any] = {"awaited": True} if request.param.endswith("-awaited") else {}
 
     def play(do: str, **order: Any) -> Facts:
         return drive(do, **awaited, **order)
@@ -140,8 +141,6 @@ def test_several_pictures_go_into_one_edit(once: Driver, files: dict[str, str]) 
 
 def test_an_edit_comes_as_json_too(once: Driver, files: dict[str, str]) -> None:
     """OpenAI's newer form, through the method that clients have for addresses of their own choice."""
-    import base64
-
     urls = {
         name: "data:image/png;base64," + base64.b64encode(Path(files[name]).read_bytes()).decode() for name in files
     }
@@ -240,9 +239,7 @@ def judge(facts: Facts, trouble: Trouble) -> None:
 
 
 @pytest.mark.parametrize("do", ["edit", "variation"])
-def test_a_form_that_is_sent_again_is_paid_for_once(
-    once: Driver, stage: Stage, files: dict[str, str], do: str
-) -> None:
+def test_a_form_that_is_sent_again_is_paid_for_once(once: Driver, stage: Stage, files: dict[str, str], do: str) -> None:
     """Its boundary is another one each time; the pictures in it are the same."""
     prompt = {"prompt": "form"} if do == "edit" else {}
     stage.wire.cut = 0

@@ -14,7 +14,7 @@ import pytest
 
 from .stage import ROOT, Driver, Stage, driving
 
-__all__ = ["NODE_MODULES", "node", "start"]
+__all__ = ["start"]
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE.parent / "node" / "node_modules"
@@ -22,8 +22,8 @@ _NODE = 22
 """The oldest version that OpenAI's package says it works with (package.json of openai 7.57)."""
 _PYTHONS = {
     "python": ("openai_python.py", Path(sys.executable), "make test"),
-    "python-2": ("openai_python.py", ROOT / ".venv-openai2" / "bin" / "python", "make .venv-openai2"),
-    "litellm": ("litellm_sdk.py", ROOT / ".venv-bench" / "bin" / "python", "make .venv-bench"),
+    "python-2": ("openai_python.py", ROOT / ".venv-openai2" / "bin" / "python", "make clients"),
+    "litellm": ("litellm_sdk.py", ROOT / ".venv-bench" / "bin" / "python", "make clients"),
     "boto3": ("boto3_client.py", Path(sys.executable), "make test"),
 }
 
@@ -32,10 +32,6 @@ def start(stage: Stage, name: str) -> AbstractContextManager[Driver]:
     """The driver of a client. Skips the test, with what would install it, where it is absent."""
     if name == "node":
         return driving(name, stage, node(), HERE / "openai_node.mjs")
-    if name == "curl":
-        if not shutil.which("curl"):
-            pytest.skip("there is no curl here")
-        return driving(name, stage, sys.executable, HERE / "curl.py")
     script, python, target = _PYTHONS[name]
     if not python.exists():
         pytest.skip(f"{python.parent.parent.name} is not there; `{target}` makes it")
@@ -46,7 +42,7 @@ def start(stage: Stage, name: str) -> AbstractContextManager[Driver]:
 def node() -> Path:
     """A Node that is new enough: that of the machine, else the one that npm has brought. Skips where there is none."""
     if not (NODE_MODULES / "openai").is_dir():
-        pytest.skip("OpenAI's package for Node is not there; `make node` installs it")
+        pytest.skip("OpenAI's package for Node is not there; `make clients` installs it")
     for found in (shutil.which("node"), *sorted(map(str, NODE_MODULES.glob("node-*/bin/node")))):
         if found is None:
             continue
@@ -54,4 +50,4 @@ def node() -> Path:
         version = re.match(r"v(\d+)\.", said)
         if version and int(version[1]) >= _NODE:
             return Path(found)
-    pytest.skip(f"there is no Node of version {_NODE} or newer here; `make node` installs one")
+    pytest.skip(f"there is no Node of version {_NODE} or newer here; `make clients` installs one")

@@ -7,6 +7,7 @@ import base64
 import json
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,17 @@ Order = dict[str, Any]
 CALLS = {"generate": "image_generation", "edit": "image_edit", "variation": "image_variation"}
 
 
-def arguments(order: Order) -> dict[str, Any]:
+def arguments(order: Order, files: ExitStack) -> dict[str, Any]:
     """What people write: the alias behind ``openai/``, the address, and fields of ours in ``extra_body``."""
     given = dict(order.get("params", {}))
     client = order["client"]
     given |= {"model": f"openai/{given.get('model', 'hero')}", "api_base": f"{client['url']}/v1"}
     given |= {"api_key": client["key"], "timeout": client["timeout"]}
-    files = [Path(one).open("rb") for one in order.get("images", [])]
-    if files:
-        given["image"] = files if len(files) > 1 else files[0]
+    images = [files.enter_context(Path(one).open("rb")) for one in order.get("images", [])]
+    if images:
+        given["image"] = images if len(images) > 1 else images[0]
     if mask := order.get("mask"):
-        given["mask"] = Path(mask).open("rb")
+        given["mask"] = files.enter_context(Path(mask).open("rb"))
     if extra := order.get("extra"):
         given["extra_body"] = extra
     if headers := order.get("headers"):
@@ -36,9 +37,8 @@ def arguments(order: Order) -> dict[str, Any]:
     return given
 
 
-def ask_router(order: Order) -> Any:
+def ask_router(given: dict[str, Any]) -> Any:
     """By way of LiteLLM's Router, which tries again by itself whatever the gateway says of it."""
-    given = arguments(order)
     settings = {name: given.pop(name) for name in ("model", "api_base", "api_key", "timeout")}
     row = {"model_name": "otter", "litellm_params": settings}
     router = litellm.Router(model_list=[row], num_retries=2, retry_after=0)
@@ -46,18 +46,14 @@ def ask_router(order: Order) -> Any:
 
 
 def ask(order: Order) -> Any:
-    if order["do"] == "router":
-        return ask_router(order)
-    given, name = arguments(order), CALLS[order["do"]]
-    try:
+    with ExitStack() as files:
+        given = arguments(order, files)
+        if order["do"] == "router":
+            return ask_router(given)
+        name = CALLS[order["do"]]
         if order.get("awaited"):
             return asyncio.run(getattr(litellm, f"a{name}")(**given))
         return getattr(litellm, name)(**given)
-    finally:
-        for value in (given.get("image"), given.get("mask")):
-            for one in value if isinstance(value, list) else [value]:
-                if one is not None:
-                    one.close()
 
 
 def plain(answer: Any, folder: str) -> dict[str, Any]:
@@ -66,7 +62,9 @@ def plain(answer: Any, folder: str) -> dict[str, Any]:
     kept = []
     for number, one in enumerate(answer.data):
         path = Path(f"{folder}-{number}")
-        path.write_bytes(urllib.request.urlopen(one.url, timeout=20).read() if one.url else base64.b64decode(one.b64_json))
+        path.write_bytes(
+            urllib.request.urlopen(one.url, timeout=20).read() if one.url else base64.b64decode(one.b64_json)
+        )
         kept.append({"file": str(path), "url": one.url})
     hidden = getattr(answer, "_hidden_params", {}) or {}
     return {**told, "data": kept, "headers": dict(hidden.get("additional_headers") or {})}
@@ -76,7 +74,9 @@ def failure(error: Exception) -> dict[str, Any]:
     """The exception: its classes, LiteLLM's first and then OpenAI's, and what it holds."""
     response = getattr(error, "response", None)
     return {
-        "classes": [kind.__name__ for kind in type(error).__mro__ if kind.__module__.split(".")[0] in ("litellm", "openai")],
+        "classes": [
+            kind.__name__ for kind in type(error).__mro__ if kind.__module__.split(".")[0] in ("litellm", "openai")
+        ],
         "message": str(error),
         **{name: getattr(error, name, None) for name in ("code", "param", "type")},
         "status": getattr(error, "status_code", None),

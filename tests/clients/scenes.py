@@ -27,7 +27,8 @@ MISTAKES = (
     Mistake(name="size", params={"size": "huge"}, kind="BadRequestError", status=400, code="invalid_request", param="size"),
     Mistake(name="n", params={"n": 11}, kind="BadRequestError", status=400, code="invalid_request", param="n"),
     Mistake(name="field", extra={"sized": 1}, kind="BadRequestError", status=400, code="invalid_request", param="sized"),
-    Mistake(name="model", params={"model": "heroo"}, kind="NotFoundError", status=404, code="model_not_found", param="model"),
+    Mistake(name="model", params={"model": "heroo"}, kind="NotFoundError", status=404, code="model_not_found",
+            param="model"),
     Mistake(name="filter", params={"prompt": "[blocked-prompt]"}, kind="BadRequestError", status=400,
             code="content_policy_violation"),
     Mistake(name="stranger", key="not-a-key", kind="AuthenticationError", status=401, code="invalid_api_key"),
@@ -70,7 +71,7 @@ TROUBLES = (
     Trouble(name="slower than the client's patience", rule={"kind": "delay", "latency": 1.5},
             client={"timeout": 0.7, "retries": 6}),
     Trouble(name="the answer is lost", cut=0),
-    Trouble(name="the answer breaks off", cut=2000),
+    Trouble(name="the answer breaks off", cut=100),
     Trouble(name="no patience at all", rule={"kind": "delay", "latency": 1.0}, client={"timeout": 0.4, "retries": 0},
             kind="APITimeoutError", sent=1),
 )  # fmt: skip

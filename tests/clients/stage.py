@@ -1,4 +1,4 @@
-"""Where every client plays the same scenes: an emulator, ``lascaux serve`` as a process, a wire, and a driver for each client.
+"""Where every client plays the same scenes: an emulator, a gateway process, a wire, and a driver for each client.
 
 A driver is a program in the client's own language and interpreter. It reads orders, one JSON object a line, and answers
 each with one: what its client made of it. It judges nothing; the tests do.
@@ -28,7 +28,7 @@ from PIL import Image
 
 from .wire import Wire
 
-__all__ = ["CANVAS", "CORE", "PLAIN", "Driver", "Facts", "Stage", "png", "staged"]
+__all__ = ["CANVAS", "CORE", "PLAIN", "Driver", "Facts", "Stage", "png", "serving", "staged"]
 
 ROOT = Path(lascaux.__file__).resolve().parent
 CORE, CANVAS = "stability.stable-image-core-v1:1", "amazon.nova-canvas-v1:0"
@@ -133,6 +133,11 @@ class Driver:
         self._process = process
         self._count = itertools.count()
 
+    @property
+    def alive(self) -> bool:
+        """False once its process has ended."""
+        return self._process.poll() is None
+
     def __call__(self, do: str, *, key: str = "all", **order: Any) -> Facts:
         """Carry out an order; what it has caused is told once nothing is under way any more."""
         stage = self.stage
@@ -209,7 +214,11 @@ def settings(url: str) -> dict[str, Any]:
                 *({"name": f"once-{n}", "key": f"${{KEY_ONCE_{n}}}", "rpm": 1} for n in range(16)),
             ],
             "sigv4": [
-                {"access_key_id": f"ID-{name.upper()}", "secret": f"${{KEY_{name.upper().replace('-', '_')}}}", "key": name}
+                {
+                    "access_key_id": f"ID-{name.upper()}",
+                    "secret": f"${{KEY_{name.upper().replace('-', '_')}}}",
+                    "key": name,
+                }
                 for name in ("all", "narrow", "poor", *(f"once-{n}" for n in range(16)))
             ],
         },
@@ -261,13 +270,14 @@ def serving(*args: str, folder: Path, env: dict[str, str]) -> Iterator[str]:
     assert "Traceback" not in (folder / "gateway.log").read_text()
 
 
-def png(width: int = 320, height: int = 320, colour: Sequence[int] = PLAIN, hole: Sequence[int] | None = None) -> bytes:
+def png(
+    width: int = 320, height: int = 320, colour: Sequence[int] = PLAIN, hole: tuple[int, int, int, int] | None = None
+) -> bytes:
     """A picture of one colour; with ``hole`` (left, top, right, bottom) a black one, transparent there."""
     picture = Image.new("RGB", (width, height), tuple(colour))
     if hole:
         picture = Image.new("RGBA", (width, height), (0, 0, 0, 255))
-        picture.paste((0, 0, 0, 0), tuple(hole))
+        picture.paste((0, 0, 0, 0), hole)
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     return stream.getvalue()
-

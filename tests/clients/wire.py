@@ -30,7 +30,7 @@ class Wire:
         self.paths: list[str] = []
         """The address of every request that was sent, the oldest first."""
         self.cut: int | None = None
-        """After so many bytes the next answer breaks off, once."""
+        """After its head and so many bytes the next answer breaks off, once; with 0 before its first byte."""
 
     def __enter__(self) -> Wire:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -80,11 +80,19 @@ class Wire:
                 with self._lock:
                     cut, self.cut = self.cut, None
                 if cut is not None:
-                    client.sendall(chunk[:cut])
+                    client.sendall(_begun(chunk, cut, gateway))
                     break
                 client.sendall(chunk)
         _shut(client)
         _shut(gateway)
+
+
+def _begun(chunk: bytes, cut: int, gateway: socket.socket) -> bytes:
+    """The head of an answer and the first ``cut`` bytes after it; nothing at all of none."""
+    while cut and len(chunk.partition(b"\r\n\r\n")[2]) < cut and (more := gateway.recv(1 << 16)):
+        chunk += more
+    head, end, body = chunk.partition(b"\r\n\r\n")
+    return head + end + body[:cut] if cut else b""
 
 
 def _shut(one: socket.socket) -> None:
