@@ -25,11 +25,12 @@ def arguments(order: Order, files: ExitStack) -> dict[str, Any]:
     client = order["client"]
     given |= {"model": f"openai/{given.get('model', 'hero')}", "api_base": f"{client['url']}/v1"}
     given |= {"api_key": client["key"], "timeout": client["timeout"]}
-    images = [files.enter_context(Path(one).open("rb")) for one in order.get("images", [])]
+    images = [files.enter_context(path.open("rb")) for path in map(Path, order.get("images", []))]
     if images:
         given["image"] = images if len(images) > 1 else images[0]
     if mask := order.get("mask"):
-        given["mask"] = files.enter_context(Path(mask).open("rb"))
+        path = Path(mask)
+        given["mask"] = files.enter_context(path.open("rb"))
     if extra := order.get("extra"):
         given["extra_body"] = extra
     if headers := order.get("headers"):
