@@ -14,17 +14,17 @@ import pytest
 
 from .stage import ROOT, Driver, Stage, driving
 
-__all__ = ["start"]
+__all__ = ["NODE_MODULES", "interpreter", "node", "start"]
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE.parent / "node" / "node_modules"
 _NODE = 22
 """The oldest version that OpenAI's package says it works with (package.json of openai 7.57)."""
 _PYTHONS = {
-    "python": ("openai_python.py", Path(sys.executable), "make test"),
-    "python-2": ("openai_python.py", ROOT / ".venv-openai2" / "bin" / "python", "make clients"),
-    "litellm": ("litellm_sdk.py", ROOT / ".venv-bench" / "bin" / "python", "make clients"),
-    "boto3": ("boto3_client.py", Path(sys.executable), "make test"),
+    "python": ("openai_python.py", Path(sys.executable)),
+    "python-2": ("openai_python.py", ROOT / ".venv-openai2" / "bin" / "python"),
+    "litellm": ("litellm_sdk.py", ROOT / ".venv-bench" / "bin" / "python"),
+    "boto3": ("boto3_client.py", Path(sys.executable)),
 }
 
 
@@ -32,10 +32,15 @@ def start(stage: Stage, name: str) -> AbstractContextManager[Driver]:
     """The driver of a client. Skips the test, with what would install it, where it is absent."""
     if name == "node":
         return driving(name, stage, node(), HERE / "openai_node.mjs")
-    script, python, target = _PYTHONS[name]
+    return driving(name, stage, interpreter(name), HERE / _PYTHONS[name][0], LITELLM_LOCAL_MODEL_COST_MAP="True")
+
+
+def interpreter(name: str) -> Path:
+    """The Python in which a client is installed. Skips the test where it is absent."""
+    python = _PYTHONS[name][1]
     if not python.exists():
-        pytest.skip(f"{python.parent.parent.name} is not there; `{target}` makes it")
-    return driving(name, stage, python, HERE / script, LITELLM_LOCAL_MODEL_COST_MAP="True")
+        pytest.skip(f"{python.parent.parent.name} is not there; `make clients` makes it")
+    return python
 
 
 @functools.cache
