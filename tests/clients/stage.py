@@ -150,7 +150,7 @@ class Driver:
         assert self._process.stdout is not None
         print(json.dumps(whole), file=self._process.stdin, flush=True)
         line = self._process.stdout.readline()
-        assert line, f"the driver has ended with {self._process.wait(10)}"
+        assert line, f"the driver has ended with {self._process.wait()}"
         stage.quiet()
         return Facts(said=json.loads(line), sent=stage.wire.paths[sent:], calls=stage.emulator.log[calls:])
 
@@ -170,15 +170,12 @@ def driving(name: str, stage: Stage, *command: str | Path, **env: str) -> Iterat
     try:
         yield Driver(name, stage, process)
     finally:
+        process.kill()  # it has nothing to put in order, and LiteLLM takes its time to end
+        process.wait()
         assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()
-        try:
-            process.wait(10)
-        finally:
-            process.kill()
-            process.wait(10)
-            assert process.stdout is not None
-            process.stdout.close()
+        process.stdout.close()
 
 
 def settings(url: str) -> dict[str, Any]:
