@@ -184,11 +184,12 @@ def unskipped(report: Any) -> None:
     """A skipped test has failed, and says why it was skipped."""
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
     report.outcome = "failed"
-    report.longrepr = f"LASCAUX_NO_SKIPS forbids it: {getattr(report, 'wasxfail', None) or reason}"
+    report.longrepr = f"NO_SKIPS forbids it: {getattr(report, 'wasxfail', None) or reason}"
     report.__dict__.pop("wasxfail", None)
 
 
-if os.environ.get("LASCAUX_NO_SKIPS", "") not in ("", "0"):
+#: Not LASCAUX_..., which would be a setting of the programs under test.
+if os.environ.get("NO_SKIPS", "") not in ("", "0"):
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport() -> Generator[None, Any, Any]:

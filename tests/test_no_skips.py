@@ -1,4 +1,4 @@
-"""Where everything is installed nothing is skipped: LASCAUX_NO_SKIPS makes a failure of it."""
+"""Where everything is installed nothing is skipped: NO_SKIPS makes a failure of it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_skip_is_a_failure_where_nothing_may_be_skipped(tmp_path: Path, value:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *args, "--continue-on-collection-errors", str(tmp_path)],
         cwd=tmp_path,
-        env={**os.environ, "LASCAUX_NO_SKIPS": value},
+        env={**os.environ, "NO_SKIPS": value},
         capture_output=True,
         text=True,
         timeout=60,
