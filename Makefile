@@ -1,6 +1,8 @@
 # make demo          one picture through the whole path, on the built-in emulator
-# make test          install what the tests need and run them all
+# make test          install what the tests need and run them all; what needs more than Python is skipped and says so
 # make check         lint, types, import contracts, tests
+# make clients       install what those tests need: OpenAI's older client, LiteLLM, npm's packages
+# make chromium      install the browser that the tests of the page need (Debian, as root)
 # make scenarios     ten thousand simulated days of outages, quotas and latencies (a few minutes)
 # make bench         CPU per call beside hand-written boto3, on this machine
 # make bench-pick    microseconds for a pick among 10, 100 and 1,000 deployments
@@ -17,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check lint types contracts scenarios bench bench-pick bench-routing bench-memory simulate wheel schema docs clean
+.PHONY: help demo test check lint types contracts clients node chromium scenarios bench bench-pick bench-routing bench-memory simulate wheel schema docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -70,6 +72,29 @@ bench-pick: $(VENV)/.dev
 	@.venv-bench/bin/python -m pip --disable-pip-version-check -q install 'litellm==1.106.2' 'boto3>=1.40'
 	@touch $@
 
+#: OpenAI's package of the line before the newest, which many programs still have.
+.venv-openai2/.installed: | $(BIN)/python
+	@echo "installing OpenAI's older package into .venv-openai2 ..."
+	@$(BIN)/python -m venv .venv-openai2
+	@.venv-openai2/bin/python -m pip --disable-pip-version-check -q install 'openai>=2,<3'
+	@touch $@
+
+#: OpenAI's package for Node, a Node that is new enough for it, and the accessibility checker.
+tests/node/node_modules/.installed: tests/node/package-lock.json
+	@echo "installing npm's packages into tests/node ..."
+	@cd tests/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+node: tests/node/node_modules/.installed
+
+clients: .venv-openai2/.installed .venv-bench/.installed node
+
+#: Debian's, for the tests of the page. Needs root.
+chromium:
+	@command -v chromium >/dev/null || { echo "installing Chromium ..."; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium curl >/dev/null; }
+
 bench-routing: $(VENV)/.dev .venv-bench/.installed
 	$(BIN)/python benchmarks/routing.py $(if $(QUICK),--quick)
 
@@ -92,4 +117,4 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/make_tasks.py
 
 clean:
-	rm -rf $(VENV) .venv-bench build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) .venv-bench .venv-openai2 tests/node/node_modules build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

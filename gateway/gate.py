@@ -85,7 +85,7 @@ class Gate:
         key = self._keys().find(token) if token else None
         if key is None:
             told = "the API key is not valid here" if token else "an API key is needed: Authorization: Bearer lsk-..."
-            raise Refused(told, status=401, code="invalid_api_key")
+            raise Refused(told, status=401, code="invalid_api_key", type="authentication_error")
         return key
 
     def identify_admin(self, authorization: str | None) -> Key:
@@ -105,7 +105,8 @@ class Gate:
         """
         key = self._keys().keys.get(name)
         if key is None:
-            raise Refused("the API key is not valid here", status=401, code="invalid_api_key")
+            told = "the API key is not valid here"
+            raise Refused(told, status=401, code="invalid_api_key", type="authentication_error")
         return key
 
     def permit(self, key: Key, alias: str) -> None:

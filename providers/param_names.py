@@ -169,8 +169,8 @@ def unknown(name: str) -> InvalidRequest:
         return InvalidRequest(message, parameter=short, allowed="parameters of a picture")
     allowed = f"{', '.join(_GENERAL)}, image, references, mask, mask_mode and the options of each task"
     close = get_close_matches(_plain(short), _BY_PLAIN_NAME, n=1, cutoff=0.7)
-    if close:
-        nearest = _BY_PLAIN_NAME[close[0]]
+    nearest = _BY_PLAIN_NAME[close[0]] if close else name
+    if nearest != name:  # some are known to the library, and have no place in a request to a gateway
         message = f"unknown parameter {words}; did you mean '{nearest}'?"
         return InvalidRequest(message, parameter=short, allowed=allowed, nearest=nearest)
     return InvalidRequest(f"unknown parameter {words}; known are {allowed}", parameter=short, allowed=allowed)

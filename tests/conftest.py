@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +19,9 @@ from lascaux.router.context import Trail
 from lascaux.router.deployment import Candidate, Deployment, Permit
 from lascaux.router.effects import Served
 from lascaux.router.health import State
+
+if TYPE_CHECKING:
+    from lascaux.tests.clients.stage import Driver, Stage
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
@@ -150,3 +153,56 @@ def serving(app: Any) -> AbstractContextManager[str]:
 def serve() -> Callable[[Any], AbstractContextManager[str]]:
     """Serves an ASGI application over real HTTP: ``with serve(app) as url``."""
     return serving
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A gateway process on an emulator, for the tests of clients."""
+    from lascaux.tests.clients.stage import staged  # few tests need it
+
+    with staged(tmp_path_factory.mktemp("stage")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def drivers(stage: Stage) -> Iterator[Callable[[str], Driver]]:
+    """Gives each client's driver by its name; skips the test where what it needs is not installed."""
+    from lascaux.tests.clients.interpreters import start
+
+    started: dict[str, Driver] = {}
+    with ExitStack() as stack:
+
+        def give(name: str) -> Driver:
+            if name not in started or not started[name].alive:
+                started[name] = stack.enter_context(start(stage, name))
+            return started[name]
+
+        yield give
+
+
+def unskipped(report: Any) -> None:
+    """A skipped test has failed, and says why it was skipped."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"NO_SKIPS forbids it: {getattr(report, 'wasxfail', None) or reason}"
+    report.__dict__.pop("wasxfail", None)
+
+
+#: Not LASCAUX_..., which would be a setting of the programs under test.
+if os.environ.get("NO_SKIPS", "") not in ("", "0"):
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+        """Where everything is installed nothing is skipped, and nothing fails as expected."""
+        report = yield
+        if report.skipped:
+            unskipped(report)
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report() -> Generator[None, Any, Any]:
+        """The same for whole files."""
+        report = yield
+        if report.skipped:
+            unskipped(report)
+        return report

@@ -44,7 +44,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]
         yield emulator
 
 
-@pytest.mark.parametrize(("page", "code"), blocks("python"), ids=lambda value: value[:24])
+#: The programs of docs/clients.md need a gateway and other interpreters: tests/test_clients_docs.py runs them.
+PYTHON = [(page, code) for page, code in blocks("python") if page != "clients.md"]
+
+
+@pytest.mark.parametrize(("page", "code"), PYTHON, ids=lambda value: value[:24])
 def test_python_examples_run(place: Emulator, page: str, code: str) -> None:
     """Each as it stands, in a folder of its own."""
     exec(compile(code, page, "exec"), {"__name__": "__main__"})

@@ -7,9 +7,7 @@ import http.client
 import json
 import platform
 import random
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -19,8 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from lascaux import AsyncRouter, Config
-from lascaux.emulator import Emulator
+from lascaux import AsyncRouter
 from lascaux.gateway.app import create_app
 from lascaux.gateway.errors import Refused, public
 from lascaux.gateway.forms import read_fields
@@ -70,57 +67,6 @@ def connection(url: str) -> http.client.HTTPConnection:
     """A connection that knows nothing of OpenAI."""
     parts = urlsplit(url)
     return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
-
-
-REFERENCE = """
-model_list:
-  - model_name: amazon.nova-canvas-v1:0
-    litellm_params:
-      model: bedrock/amazon.nova-canvas-v1:0
-      aws_region_name: "us-east-1"
-      aws_access_key_id: emulator
-      aws_secret_access_key: emulator-secret
-      aws_bedrock_runtime_endpoint: "{url}"
-"""
-TEXT_TO_IMAGE = """
-curl -L -X POST 'http://0.0.0.0:4000/v1/images/generations' \\
--H 'Content-Type: application/json' \\
--H 'Authorization: Bearer $LITELLM_VIRTUAL_KEY' \\
--d '{
-    "model": "amazon.nova-canvas-v1:0",
-    "prompt": "A cute baby sea otter"
-}'
-"""
-COLOR_GUIDED = """
-curl -L -X POST 'http://0.0.0.0:4000/v1/images/generations' \\
--H 'Content-Type: application/json' \\
--H 'Authorization: Bearer $LITELLM_VIRTUAL_KEY' \\
--d '{
-    "model": "amazon.nova-canvas-v1:0",
-    "prompt": "A cute baby sea otter",
-    "taskType": "COLOR_GUIDED_GENERATION",
-    "colorGuidedGenerationParams":{"colors":["#FFFFFF"]}
-}'
-"""
-
-
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
-@pytest.mark.parametrize(
-    ("line", "task"),
-    [(TEXT_TO_IMAGE, "TEXT_IMAGE"), (COLOR_GUIDED, "COLOR_GUIDED_GENERATION")],
-    ids=["text", "colours"],
-)
-def test_the_curl_lines_of_litellms_documentation_work(serve: Serve, line: str, task: str) -> None:
-    """As they stand there, the port apart, and with the configuration that stands above them."""
-    with Emulator(canvas="fast") as emulator:
-        router = AsyncRouter(Config.parse(REFERENCE.replace("{url}", emulator.url), "config.yaml"), picture_files=False)
-        with serve(create_app(router)) as address:
-            line = line.replace(":4000", f":{urlsplit(address).port}").replace("curl ", "curl -s ", 1)
-            done = subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=30)
-        answer = json.loads(done.stdout)
-        assert answer["lascaux"]["model"] == "amazon.nova-canvas-v1:0"
-        assert answer["data"][0]["b64_json"].startswith("iVBORw0KGgo")
-        assert [record.body["taskType"] for record in emulator.log if record.body] == [task]
 
 
 def test_a_client_that_hangs_up_does_not_lose_the_picture(serve: Serve) -> None:

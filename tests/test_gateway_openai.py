@@ -398,6 +398,13 @@ def test_mistakes_are_told_as_openais_client_knows_them(
     assert world.emulator.billed == 0
 
 
+def test_a_name_is_no_suggestion_for_itself(client: openai.OpenAI) -> None:
+    """LiteLLM's Router sends ``extra_headers`` in the body: known elsewhere, and of no use here."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.images.generate(model="hero", prompt="An otter", extra_body={"extra_headers": {"a": "b"}})
+    assert (caught.value.param, "did you mean" in caught.value.message) == ("extra_headers", False)
+
+
 ACCOUNT = "User: arn:aws:iam::111122223333:user/eve is not authorized to perform: bedrock:InvokeModel"
 
 

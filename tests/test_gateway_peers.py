@@ -483,8 +483,21 @@ def test_one_worker_needs_no_socket_and_no_folder(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
     with pytest.raises(ValueError, match="no worker 2 among 2"):
         Peers("x", 2, 2)
-    with pytest.raises(ValueError, match="too long"):
-        Peers("x" * 90, 0, 2)
+
+
+def test_a_folder_may_be_deep(folder: str, run: Run) -> None:
+    """The paths of sockets are short, those of folders need not be."""
+    deep = Path(folder, "x" * 120)
+    deep.mkdir(mode=0o700)
+    one, other = Peers(str(deep), 0, 2), Peers(str(deep), 1, 2)
+    other.answer("word", lambda question: b"yours")
+
+    async def play() -> None:
+        async with one.serving(), other.serving():
+            assert await one.elsewhere("word") == {1: b"yours"}
+
+    run(play)
+    assert os.listdir(deep) == []
 
 
 def test_a_folder_that_others_can_open_is_refused(folder: str) -> None:
