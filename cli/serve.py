@@ -161,13 +161,16 @@ async def _serve(router: AsyncRouter, listener: socket.socket, public_url: str |
     """Until SIGTERM or Ctrl-C; requests under way then have ``drain`` seconds."""
     import uvicorn
 
+    from ..gateway.app import no_http
     from ..gateway.connections import QuietRepeats, protocol, raise_descriptors
 
-    logging.getLogger("asyncio").addFilter(QuietRepeats(time.monotonic))
+    quiet = QuietRepeats(time.monotonic)
+    for name in ("asyncio", "uvicorn.error"):
+        logging.getLogger(name).addFilter(quiet)
     server = uvicorn.Server(
         uvicorn.Config(
             _application(router, public_url),
-            http=protocol(raise_descriptors()),  # h11 bounds headers at 64 KiB, which httptools does not
+            http=protocol(raise_descriptors(), no_http),  # h11 bounds headers at 64 KiB, which httptools does not
             ws="none",
             lifespan="on",
             log_config=None,

@@ -35,11 +35,12 @@ from .native_request import MAX_BODY, Dialect, Invocation, read_invocation
 from .resends import Resends
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
 
-__all__ = ["NativeEndpoints", "routes"]
+__all__ = ["NativeEndpoints", "is_native", "routes"]
 
 log = logging.getLogger("lascaux.gateway")
 
 _LONGEST_TOKEN = 128
+_PLACES = frozenset(("model", "foundation-models", "inference-profiles"))
 _JSON = ("", "*/*", "application/*", "application/json")
 
 
@@ -81,6 +82,11 @@ def routes(
         for method, table in (("POST", posts), ("GET", gets))
         for path, make in table.items()
     ]
+
+
+def is_native(path: str) -> bool:
+    """Is this one of Bedrock's addresses, or below one?"""
+    return path.lstrip("/").partition("/")[0] in _PLACES
 
 
 class _Door:
