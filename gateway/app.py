@@ -14,6 +14,7 @@ from functools import partial
 from uuid import uuid4
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -116,12 +117,28 @@ def _routes(endpoints: Endpoints) -> list[BaseRoute]:
     return routes
 
 
+class _Origins(CORSMiddleware):
+    """CORS, whose refusals are in the gateway's envelope, too."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to what a browser asks before it asks."""
+        plain = super().preflight_response(request_headers)
+        if plain.status_code < 400:
+            return plain
+        told = bytes(plain.body).decode()
+        kind = "permission_error"
+        response = answer(failure_of(Refused(told, status=plain.status_code, code="origin_not_allowed", type=kind)))
+        kept = {name: value for name, value in plain.headers.items() if not name.startswith("content-")}
+        response.headers.update(kept)
+        return response
+
+
 def _middleware(keyed: bool, origins: Collection[str], hosts: Collection[str]) -> list[Middleware]:
     found = [Middleware(Edge, keyed=keyed, origins=origins, hosts=hosts, tell=tell)]
     if origins:
         found.append(
             Middleware(
-                CORSMiddleware,
+                _Origins,
                 allow_origins=list(origins),
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],

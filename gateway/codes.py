@@ -31,7 +31,7 @@ CODES: Mapping[str, str] = {
     "model_not_allowed": "the key may not use this alias",
     "admin_only": "this needs an admin key",
     "unknown_price": "nobody knows the price, and the key has a limit in dollars",
-    "origin_not_allowed": "a web page of another origin asked a gateway that has no keys",
+    "origin_not_allowed": "web pages of this origin may not ask, or not in this way",
     "host_not_allowed": "a gateway without keys answers to localhost and to addresses only",
     "model_not_found": "no alias, deployment or pattern has this name, or AWS has retired the model",
     "not_found": "there is nothing at this address",

@@ -100,7 +100,7 @@ def _schemes() -> dict[str, Any]:
 
 
 def _operation(one: Operation, keyed: bool) -> dict[str, Any]:
-    schemes = [{"bearer": []}, {"sigv4": []}] if one.native else [{"bearer": []}]
+    schemes: list[dict[str, list[str]]] = [{"bearer": []}, {"sigv4": []}] if one.native else [{"bearer": []}]
     told: dict[str, Any] = {
         "operationId": one.id,
         "summary": one.about,

@@ -1,4 +1,8 @@
-"""What the gateway answers to: one entry for each address and method. Whoever adds an address adds an entry here. Pure."""
+"""What the gateway answers to: one entry for each address and method. Pure.
+
+Whoever adds an address to the application adds an `Operation` to `OPERATIONS`, and the shape of its answer to
+`openapi_schemas` if that is JSON; text and pages are ``{"type": "string"}`` under their content type.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from .openapi_schemas import ref
 
 __all__ = ["OPERATIONS", "Operation", "parameter"]
 
-_JSON, _FORM, _EVENTS, _TEXT = "application/json", "multipart/form-data", "text/event-stream", "text/plain"
+_JSON, _FORM, _EVENTS = "application/json", "multipart/form-data", "text/event-stream"
 _ASKED = (400, 401, 403, 404, 408, 413, 429)
 """What may be wrong with a request that has a body."""
 _MADE = (*_ASKED, 500, 502, 503, 504)
@@ -48,8 +52,6 @@ class Operation:
     """False for what is shown to everybody, keys or not."""
     native: bool = False
     pictures: bool = False
-    plain: bool = False
-    """True for text and pages, whose errors are the only JSON."""
 
 
 def parameter(name: str, place: str, about: str, schema: Schema | None = None, *, example: Any = None) -> Schema:
@@ -130,7 +132,7 @@ OPERATIONS: tuple[Operation, ...] = (
             parameter("expires", "query", "As in the link: seconds since 1970."),
             parameter("signature", "query", "As in the link."),
         ),
-        failures=(*_OPEN, 404), keyed=False, plain=True,
+        failures=(*_OPEN, 404), keyed=False,
     ),
     _told("/v1/models", "models", "What requests may name", "ModelList", "Models"),
     _told("/v1/models/{name}", "model", "One of them", "Model", "Models", parameters=(_NAME,), failures=(*_READ, 404)),

@@ -33,7 +33,7 @@ from schemathesis.engine import events, from_schema
 
 ROUNDS = int(os.environ.get("LASCAUX_FUZZ", "10000"))
 pytestmark = pytest.mark.timeout(600 + ROUNDS // 10)
-MARGIN = 24 * 1024 * 1024
+MARGIN = 12 * 1024 * 1024
 """Bytes by which the resident memory may differ from what it was after a warm-up: what an allocator keeps for itself."""
 REPEATABLE = {"no-shrink": True, "deterministic": True, "database": "none"}
 KEY, SECRET = "a-key-of-team-a-in-a-test", "a-secret-of-team-a-in-a-test"

@@ -33,7 +33,7 @@ from lascaux.router.config import ServerConfig
 from openai.types import ImageCreateVariationParams, ImageEditParams, ImageGenerateParams
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from PIL import Image
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 Serve = Callable[[Any], AbstractContextManager[str]]
 
@@ -113,6 +113,9 @@ def test_every_address_is_described_and_every_description_has_its_address() -> N
     app = create_app(AsyncRouter(Config.from_mapping(config("http://127.0.0.1:1")), picture_files=False))
     there = set()
     for route in app.routes:
+        if isinstance(route, Mount):
+            there.add(("GET", f"{route.path}/{{}}"))
+            continue
         assert isinstance(route, Route)
         path = re.sub(r"\{[a-z_]+(:path)?\}", "{}", route.path.removeprefix("/v1"))
         there |= {(method, path) for method in route.methods or () if method != "HEAD"}
@@ -368,3 +371,17 @@ def test_there_is_no_redirect(client: httpx2.Client) -> None:
     """It would lead to wherever the Host header says."""
     answer = client.post("/v1/images/generations/", json={}, headers={"host": "localhost"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_a_preflight_that_is_refused_is_an_error_like_all_others(serve: Serve, emulator: Emulator) -> None:
+    """With the headers that browsers look at; one that is allowed is answered as ever."""
+    app = create_app(AsyncRouter(config(emulator.url), picture_files=False), cors_origins=["https://app.example.com"])
+    asked = {"origin": "https://app.example.com", "access-control-request-method": "DELETE"}
+    with serve(app) as url:
+        refused = httpx2.options(f"{url}/v1/models", headers=asked, timeout=20)
+        allowed = httpx2.options(
+            f"{url}/v1/models", headers=asked | {"access-control-request-method": "POST"}, timeout=20
+        )
+    assert (refused.status_code, conforms(refused.json(), "Error")["error"]["code"]) == (400, "origin_not_allowed")
+    assert "Origin" in refused.headers["vary"]
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, asked["origin"])
