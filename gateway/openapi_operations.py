@@ -31,8 +31,8 @@ class Operation:
     """One method at one address.
 
     ``answers`` and ``bodies`` are schemas by content type, ``failures`` statuses with the envelope of the address, which is
-    Bedrock's if ``native``. ``others`` are further statuses whose body is not that envelope. ``headers`` are those of an
-    answer: ``pictures`` for the facts of `answers.headers`. ``examples`` are bodies, by name. Paths of ours are written with
+    Bedrock's if ``native``. ``others`` are further statuses, with another body. ``pictures``: the answer has the headers
+    of `answers.headers`. ``examples`` are bodies, by name. Paths of ours are written with
     ``/v1``, though they are there without it, too.
     """
 
