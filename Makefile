@@ -4,6 +4,7 @@
 # make clients       install what those tests need: OpenAI's older client, LiteLLM, npm's packages
 # make chromium      install the browser that the tests of the page need (Debian, as root)
 # make scenarios     ten thousand simulated days of outages, quotas and latencies (a few minutes)
+# make fuzz          throw N=10000 requests at the gateway: by its description, and as malformed bytes
 # make bench         CPU per call beside hand-written boto3, on this machine
 # make bench-pick    microseconds for a pick among 10, 100 and 1,000 deployments
 # make bench-routing routing over HTTP beside LiteLLM on hidden quotas (half an hour; QUICK=1 for five minutes)
@@ -19,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check lint types contracts clients node chromium scenarios bench bench-pick bench-routing bench-memory simulate wheel schema docs clean
+.PHONY: help demo test check lint types contracts clients node chromium scenarios fuzz bench bench-pick bench-routing bench-memory simulate wheel schema docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -106,6 +107,9 @@ simulate: $(VENV)/.dev
 
 scenarios: $(VENV)/.dev
 	LASCAUX_SCENARIOS=10000 $(BIN)/python -m pytest tests/test_scenarios.py
+
+fuzz: $(VENV)/.dev
+	LASCAUX_FUZZ=$(or $(N),10000) $(BIN)/python -m pytest -s tests/test_gateway_fuzz.py
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --no-isolation --outdir dist .

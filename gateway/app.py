@@ -1,16 +1,22 @@
-"""The gateway as an ASGI application: addresses, and what every request passes through."""
+"""The gateway as an ASGI application: addresses, and what every request passes through.
+
+Whoever adds an address here tells of it in `openapi_operations`, too.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -22,16 +28,19 @@ from ..router.async_client import AsyncRouter
 from ..router.config.server import ServerConfig
 from .edge import Edge, answer
 from .endpoints import Endpoint, Endpoints
-from .errors import Failure, Refused, failure_of
+from .errors import Refused, failure_of
 from .gate import Gate, open_gate
 from .headroom import Headroom
 from .intake import Bounds, Intake
 from .links import Links
 from .memory import keep_trimmed
 from .metrics import MetricsPage
+from .native import is_native
 from .native import routes as native_routes
+from .native_answer import failed
 from .observe import Observed, Observer
 from .openai import Operation
+from .openapi import document
 from .peers import Peers, Reader
 from .sendings import Sendings
 from .shared_limits import SharedLimits
@@ -39,7 +48,7 @@ from .shelf import Shelf
 from .sigv4 import Verifier
 from .story import notes_of
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "no_http", "tell"]
 
 _EXPOSED = ("x-request-id", "x-should-retry", "retry-after", "retry-after-ms")
 
@@ -97,7 +106,7 @@ def create_app(
         observer.watch(gate, intake)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         trimming = asyncio.create_task(keep_trimmed(lambda: intake.answered))
         async with peers.serving():  # until the last: others may wait for what is made here
             try:
@@ -114,7 +123,7 @@ def create_app(
     if metrics is not None:
         peers.answer("metrics", metrics)
         routes.append(Route("/metrics", MetricsPage(gate, partial(peers.gather, "metrics")), methods=["GET"]))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[
             *([Middleware(Observed, observer=observer)] if observer is not None else []),
@@ -123,6 +132,8 @@ def create_app(
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect goes where the Host header says, and says nothing about why
+    return app
 
 
 def _routes(endpoints: Endpoints) -> list[BaseRoute]:
@@ -134,6 +145,7 @@ def _routes(endpoints: Endpoints) -> list[BaseRoute]:
         "/images/quote": endpoints.quote,
         "/images/explain": endpoints.explain,
     }
+    described = partial(_description, endpoints.gate)
     routes: list[BaseRoute] = []
     for prefix in ("/v1", ""):
         for path, make in posts.items():
@@ -143,6 +155,7 @@ def _routes(endpoints: Endpoints) -> list[BaseRoute]:
             Route(f"{prefix}/models", endpoints.models, methods=["GET"]),
             Route(f"{prefix}/models/{{name:path}}", endpoints.model, methods=["GET"]),
             Route(f"{prefix}/usage", endpoints.usage, methods=["GET"]),
+            Route(f"{prefix}/openapi.json", described, methods=["GET"]),
         ]
     routes += [
         Route("/admin/usage", endpoints.usage_of_all, methods=["GET"]),
@@ -152,12 +165,28 @@ def _routes(endpoints: Endpoints) -> list[BaseRoute]:
     return routes
 
 
+class _Origins(CORSMiddleware):
+    """CORS, whose refusals are in the gateway's envelope, too."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to what a browser asks before it asks."""
+        plain = super().preflight_response(request_headers)
+        if plain.status_code < 400:
+            return plain
+        told = bytes(plain.body).decode()
+        kind = "permission_error"
+        response = answer(failure_of(Refused(told, status=plain.status_code, code="origin_not_allowed", type=kind)))
+        kept = {name: value for name, value in plain.headers.items() if not name.startswith("content-")}
+        response.headers.update(kept)
+        return response
+
+
 def _middleware(keyed: bool, origins: Collection[str], hosts: Collection[str]) -> list[Middleware]:
-    found = [Middleware(Edge, keyed=keyed, origins=origins, hosts=hosts)]
+    found = [Middleware(Edge, keyed=keyed, origins=origins, hosts=hosts, tell=tell)]
     if origins:
         found.append(
             Middleware(
-                CORSMiddleware,
+                _Origins,
                 allow_origins=list(origins),
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
@@ -167,13 +196,34 @@ def _middleware(keyed: bool, origins: Collection[str], hosts: Collection[str]) -
     return found
 
 
+async def _description(gate: Gate, request: Request) -> Response:
+    """What there is, for everybody: it tells of no alias and no key."""
+    return Response(document(keyed=gate.keyed), media_type="application/json")
+
+
+def tell(path: str, error: BaseException) -> Response:
+    """An error in the envelope of its address: Bedrock's on Bedrock's, else OpenAI's."""
+    if not is_native(path):
+        return answer(failure_of(error))
+    reply = failed(error, None, str(uuid4()))
+    return Response(reply.body, reply.status, headers=dict(reply.headers))
+
+
+def no_http(path: str) -> Response:
+    """The answer to what is no HTTP; ``path`` is empty if not even that could be read."""
+    response = tell(path, Refused("what came is no HTTP/1.1 request", status=400, code="bad_http"))
+    response.headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
+    response.headers["x-content-type-options"] = "nosniff"
+    return response
+
+
 async def _refused(request: Request, error: Exception) -> Response:
     notes_of(request.scope).refused(error)
-    return answer(failure_of(error))
+    return tell(request.url.path, error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """An address or a method that there is not, in OpenAI's envelope."""
+    """An address or a method that there is not."""
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
     notes_of(request.scope).code = code
@@ -181,8 +231,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         404: f"there is nothing at {request.url.path[:200]}",
         405: f"{request.method} is not possible at {request.url.path[:200]}",
     }.get(error.status_code, str(error.detail)[:500])
-    failure = Failure(status=error.status_code, message=message, type="invalid_request_error", code=code)
-    response = answer(failure)
+    response = tell(request.url.path, Refused(message, status=error.status_code, code=code))
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import h11
+from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 __all__ = ["PatientProtocol", "QuietRepeats", "protocol", "raise_descriptors"]
@@ -19,6 +23,19 @@ _STALL = 60.0
 _SHARE = 0.5
 """Of the descriptors, for connections of clients. The rest is for calls to AWS, files and the event loop."""
 _MOST = 1 << 20
+_LINE = 4096
+"""Bytes of a request's first line that are looked at to word a refusal."""
+_TOLD: Mapping[str, str] = {
+    "socket.accept() out of system resource": "no descriptor is left to accept a connection with",
+    "Invalid HTTP request received.": "somebody sent what is no HTTP",
+    "Unsupported upgrade request.": "somebody asked for another protocol, and was answered in HTTP/1.1",
+    "No supported WebSocket library detected.": "somebody asked for another protocol, and was answered in HTTP/1.1",
+}
+"""What begins so in the log, where strangers can have it written as often as they like, and what is said of it."""
+
+
+def _plainly(path: str) -> Response:
+    return Response("what came is no HTTP request", 400, media_type="text/plain")
 
 
 class PatientProtocol(H11Protocol):
@@ -31,6 +48,9 @@ class PatientProtocol(H11Protocol):
     head_timeout = _HEAD
     stall_timeout = _STALL
     most = _MOST
+    refusal: Callable[[str], Response] = staticmethod(_plainly)
+    """The answer to what is no HTTP, at an address, or at the empty one where it can not be told."""
+    _begun = b""
     _waits: asyncio.TimerHandle | None = None
     _stalls: asyncio.TimerHandle | None = None
 
@@ -44,6 +64,8 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; whoever has begun a head must also end it."""
+        if self.conn.their_state is h11.IDLE:
+            self._begun = (bytes(self.conn.trailing_data[0]) + data[:_LINE])[:_LINE]
         super().data_received(data)
         self._look()
 
@@ -88,6 +110,33 @@ class PatientProtocol(H11Protocol):
         """It has its answer, and still sends what it was answered to."""
         return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in the envelope of its address, and hear no more.
+
+        A request whose body turns out to be none ends here: what waits for the rest of it must not answer, too. What is
+        being answered already is cut off, for a client that sends such things would not find the end of it.
+        """
+        cycle = self.cycle
+        under_way = cycle is not None and not cycle.response_complete
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(self.scope if under_way else _line(self._begun))
+        if under_way:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+    def _refuse(self, scope: Mapping[str, Any]) -> None:
+        response = self.refusal(scope["path"])
+        head = h11.Response(
+            status_code=response.status_code,
+            headers=[*response.raw_headers, (b"connection", b"close")],
+            reason=HTTPStatus(response.status_code).phrase.encode(),
+        )
+        self.transport.write(self.conn.send(head) or b"")
+        if scope["method"] != "HEAD":
+            self.transport.write(self.conn.send(h11.Data(data=bytes(response.body))) or b"")
+        self.transport.write(self.conn.send(h11.EndOfMessage()) or b"")
+
     def _look(self) -> None:
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
         if (begun or self._owes_body) and not self.transport.is_closing():
@@ -110,10 +159,17 @@ class PatientProtocol(H11Protocol):
             self.transport.abort()
 
 
-def protocol(descriptors: int) -> type[PatientProtocol]:
-    """The protocol for a process that may have so many descriptors."""
+def _line(head: bytes) -> dict[str, str]:
+    """Path and method, as far as the first line of a head that could not be read tells them."""
+    words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+    path = words[1] if len(words) == 3 and words[1].startswith("/") else ""
+    return {"method": words[0], "path": unquote(path.partition("?")[0])}
+
+
+def protocol(descriptors: int, refusal: Callable[[str], Response] = _plainly) -> type[PatientProtocol]:
+    """The protocol for a process that may have so many descriptors. ``refusal`` answers what is no HTTP, by its path."""
     most = max(1, min(_MOST, int(descriptors * _SHARE)))
-    return type("Protocol", (PatientProtocol,), {"most": most})
+    return type("Protocol", (PatientProtocol,), {"most": most, "refusal": staticmethod(refusal)})
 
 
 def raise_descriptors() -> int:
@@ -129,21 +185,26 @@ def raise_descriptors() -> int:
 
 
 class QuietRepeats(logging.Filter):
-    """Of asyncio's failures to accept a connection one in ``seconds`` is told, without its traceback."""
+    """Of what strangers can have written into the log, one of a kind in ``seconds`` is told, without its traceback.
 
-    def __init__(self, clock: Any, seconds: float = 60.0) -> None:
+    For the loggers ``asyncio`` and ``uvicorn.error``. ``clock`` gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float], seconds: float = 60.0) -> None:
         super().__init__()
         self._clock = clock
         self._seconds = seconds
-        self._next: float | None = None
+        self._next: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Is it told?"""
-        if "socket.accept() out of system resource" not in record.getMessage():
+        message = record.getMessage()
+        told = next((words for start, words in _TOLD.items() if start in message), None)
+        if told is None:
             return True
         now = self._clock()
-        if self._next is not None and now < self._next:
+        if now < self._next.get(told, now):
             return False
-        self._next = now + self._seconds
-        record.msg, record.args, record.exc_info = "no descriptor is left to accept a connection with", (), None
+        self._next[told] = now + self._seconds
+        record.msg, record.args, record.exc_info = told, (), None
         return True

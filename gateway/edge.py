@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,7 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .errors import Failure, Refused, failure_of
 from .story import notes_of
 
-__all__ = ["Edge", "answer", "is_loopback"]
+__all__ = ["Edge", "Tell", "answer", "is_loopback"]
+
+Tell = Callable[[str, BaseException], Response]
+"""(path, error) -> the error in the words that are spoken at that address."""
 
 log = logging.getLogger("lascaux.gateway")
 
@@ -45,12 +48,20 @@ class Edge:
     ``x-request-id`` is the client's, if it sent a decent one, else new. A gateway without keys answers whoever reaches it,
     and that may be a web page in the browser of its owner: so without keys requests of other ``origins`` are refused, and
     those for a host that is neither an address nor localhost, whose name a stranger may have led here (DNS rebinding).
+    ``tell`` words the errors.
     """
 
     def __init__(
-        self, app: ASGIApp, *, keyed: bool, origins: Collection[str] = (), hosts: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        keyed: bool,
+        origins: Collection[str] = (),
+        hosts: Collection[str] = (),
+        tell: Tell = lambda path, error: answer(failure_of(error)),
     ) -> None:
         self.app = app
+        self.tell = tell
         self.keyed = keyed
         self.origins = frozenset(origins)
         self.hosts = frozenset(host.lower() for host in hosts)
@@ -81,14 +92,14 @@ class Edge:
             stranger = None if self.keyed else self._stranger(headers)
             if stranger is not None:
                 notes.refused(stranger)
-                await answer(failure_of(stranger))(scope, receive, marked)
+                await self.tell(scope["path"], stranger)(scope, receive, marked)
                 return
             await self.app(scope, receive, marked)
         except Exception as error:
             log.exception("request %s failed", request_id)
             notes.refused(error)
             if not started:
-                await answer(failure_of(error))(scope, receive, marked)
+                await self.tell(scope["path"], error)(scope, receive, marked)
 
     def _stranger(self, headers: Headers) -> Refused | None:
         host = headers.get("host", "").lower()

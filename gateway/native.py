@@ -41,12 +41,13 @@ from .sendings import Sendings
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
 from .story import notes_of
 
-__all__ = ["NativeEndpoints", "routes"]
+__all__ = ["NativeEndpoints", "is_native", "routes"]
 
 log = logging.getLogger("lascaux.gateway")
 
 _LONGEST_TOKEN = 128
 _FIRST = re.compile(r"(?:^|;)\s*attempt=1\s*(?:;|$)")
+_PLACES = frozenset(("model", "foundation-models", "inference-profiles"))
 _JSON = ("", "*/*", "application/*", "application/json")
 
 
@@ -88,6 +89,11 @@ def routes(
         for method, table in (("POST", posts), ("GET", gets))
         for path, make in table.items()
     ]
+
+
+def is_native(path: str) -> bool:
+    """Is this one of Bedrock's addresses, or below one?"""
+    return path.lstrip("/").partition("/")[0] in _PLACES
 
 
 class _Door:

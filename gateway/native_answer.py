@@ -177,10 +177,13 @@ def _refused(error: Refused) -> tuple[int, str]:
     """What the gateway itself turned away. Money is a quota, which nobody sends again; too many requests are throttled."""
     if error.code == "insufficient_quota":
         return 400, "ServiceQuotaExceededException"
+    if error.code == "not_found":
+        return 404, "UnknownOperationException"
     known = {
         401: (403, "AccessDeniedException"),
         403: (403, "AccessDeniedException"),
         404: (404, "ResourceNotFoundException"),
+        405: (405, "UnknownOperationException"),
         413: (413, "RequestEntityTooLargeException"),
         429: (429, "ThrottlingException"),
         503: (503, "ServiceUnavailableException"),

@@ -27,7 +27,7 @@ from ..router.async_client import AsyncRouter
 from ..router.config import Config, ServerConfig
 from ..router.errors import ConfigError
 from ..router.share import Share
-from .app import create_app
+from .app import create_app, no_http
 from .connections import QuietRepeats, protocol, raise_descriptors
 from .gate import open_gate
 from .headroom import default_buffered, measure
@@ -187,7 +187,9 @@ async def _serve(
     router: AsyncRouter, orders: Orders, observed: Observation, listener: socket.socket, channel: Channel
 ) -> None:
     """Until SIGTERM, or the end of the supervisor; requests under way then have ``drain`` seconds."""
-    logging.getLogger("asyncio").addFilter(QuietRepeats(time.monotonic))
+    quiet = QuietRepeats(time.monotonic)
+    for name in ("asyncio", "uvicorn.error"):
+        logging.getLogger(name).addFilter(quiet)
 
     def opened() -> None:
         with suppress(OSError):  # a supervisor that is no more is noticed by `_heed`
@@ -196,7 +198,7 @@ async def _serve(
     server = _Server(
         uvicorn.Config(
             application(router, orders, observed),
-            http=protocol(raise_descriptors()),  # h11 bounds headers at 64 KiB, which httptools does not
+            http=protocol(raise_descriptors(), no_http),  # h11 bounds headers at 64 KiB, which httptools does not
             ws="none",
             lifespan="on",
             log_config=None,

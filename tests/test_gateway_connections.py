@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import resource
 from typing import Any
 
 import pytest
 import uvicorn
+from lascaux.gateway.app import no_http
 from lascaux.gateway.connections import PatientProtocol, QuietRepeats, protocol, raise_descriptors
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -113,3 +115,84 @@ def test_failures_to_accept_are_told_once_a_minute() -> None:
     assert other.exc_info
     now[0] = 61.0
     assert quiet.filter(record(failure))
+
+
+def chunked(path: bytes, rest: bytes = b"zz\r\n") -> bytes:
+    """A request whose body turns out to be none."""
+    return b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + rest
+
+
+def test_what_is_no_http_is_refused_in_the_words_of_its_address() -> None:
+    """OpenAI's envelope, Bedrock's on Bedrock's addresses; what is not even a line has OpenAI's."""
+    kind = protocol(100, no_http)
+    folded = b"GET /model/hero/invoke HTTP/1.1\r\nno colon\r\n\r\n"
+    answers = asyncio.run(
+        talk(kind, b"\x16\x03\x01\0\0", folded, chunked(b"/model/hero/invoke"), chunked(b"/v1/models"))
+    )
+    assert all(answer.startswith(b"HTTP/1.1 400 Bad Request\r\n") for answer in answers)
+    assert all(b"\r\nx-request-id: req_" in answer and b"\r\nconnection: close" in answer for answer in answers)
+    assert [b"x-amzn-errortype" in answer for answer in answers] == [False, True, True, False]
+    codes = [json.loads(answer.partition(b"\r\n\r\n")[2]).get("error", {}).get("code") for answer in answers]
+    assert codes == ["bad_http", None, None, "bad_http"]
+
+
+def test_a_head_request_gets_no_body_even_then() -> None:
+    """Its refusal ends with its headers."""
+    (answer,) = asyncio.run(talk(protocol(100, no_http), chunked(b"/").replace(b"POST", b"HEAD")))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_nobody_answers_a_request_that_has_been_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """The application, which waits for the rest of the body or has not begun, finds its client gone; nothing fails."""
+    answers = asyncio.run(talk(protocol(100, no_http), *[chunked(b"/")] * 5))
+    assert [answer.count(b"HTTP/1.1 400") + answer.count(b"HTTP/1.1 204") for answer in answers] == [1] * 5
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
+
+
+def test_an_answer_under_way_is_cut_off_and_one_that_was_given_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """Where a body turns out to be none after the answer has begun, there is nothing more to say."""
+
+    async def early(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send(
+            {"type": "http.response.body", "body": b"ok" if scope["path"] == "/whole" else b"o", "more_body": True}
+        )
+        if scope["path"] == "/whole":
+            await send({"type": "http.response.body", "body": b""})
+        await receive()
+
+    async def answers(path: bytes) -> bytes:
+        config = uvicorn.Config(early, http=protocol(100, no_http), ws="none", lifespan="off", log_config=None)
+        config.load()
+        state = uvicorn.Server(config).server_state
+        kind: Any = config.http_protocol_class
+        server = await asyncio.get_running_loop().create_server(
+            lambda: kind(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+        writer.write(chunked(path, b""))
+        heard = await reader.readuntil(b"\r\n\r\no")
+        writer.write(b"zz\r\n")
+        heard += await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        server.close()
+        return heard.partition(b"\r\n\r\n")[2]
+
+    assert asyncio.run(answers(b"/whole")) == b"ok"
+    assert asyncio.run(answers(b"/half")) == b"o"
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("words", ["Invalid HTTP request received.", "Unsupported upgrade request."])
+def test_what_strangers_send_fills_no_log(words: str) -> None:
+    """One line a minute for each kind of it."""
+    now = [0.0]
+    quiet = QuietRepeats(lambda: now[0])
+
+    def told() -> bool:
+        return quiet.filter(logging.LogRecord("uvicorn.error", logging.WARNING, "", 1, words, (), None))
+
+    assert [told() for _ in range(3)] == [True, False, False]
+    now[0] = 61.0
+    assert told()

@@ -485,7 +485,7 @@ def test_one_worker_needs_no_socket_and_no_folder(tmp_path: Path) -> None:
         Peers("x", 2, 2)
 
 
-def test_a_folder_may_be_deep(folder: str, run: Run) -> None:
+def test_a_folder_may_be_deep(folder: str) -> None:
     """The paths of sockets are short, those of folders need not be."""
     deep = Path(folder, "x" * 120)
     deep.mkdir(mode=0o700)
