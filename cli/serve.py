@@ -211,6 +211,7 @@ def _application(router: AsyncRouter, public_url: str | None) -> Any:
         links=Links(ttl=server.link_ttl),
         cors_origins=server.cors_origins,
         public_url=public_url,
+        page=server.page,
     )
 
 

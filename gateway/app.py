@@ -25,6 +25,7 @@ from .intake import Bounds, Intake
 from .links import Links
 from .native import routes as native_routes
 from .openai import Operation
+from .page import page_routes
 from .resends import Resends
 from .sigv4 import Verifier
 
@@ -43,6 +44,7 @@ def create_app(
     cors_origins: Collection[str] = (),
     hosts: Collection[str] = (),
     public_url: str | None = None,
+    page: bool = True,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
@@ -50,7 +52,8 @@ def create_app(
     Make the router with ``picture_files=False``: a path in a stranger's request would read this computer's disk. Without
     ``gate`` nobody needs a key; ``verifier`` checks those who sign as for AWS. ``cors_origins`` are web pages that may ask;
     ``hosts`` are names, apart from localhost, under which it answers without keys; ``public_url`` is what links to pictures
-    begin with, by default the address that the client used. ``now`` gives seconds since 1970.
+    begin with, by default the address that the client used. Without ``page`` there is nothing at ``/``. ``now`` gives
+    seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds)
@@ -69,7 +72,11 @@ def create_app(
             gate.close()
 
     return Starlette(
-        routes=[*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, resends=resends)],
+        routes=[
+            *_routes(endpoints),
+            *(page_routes() if page else ()),
+            *native_routes(router, gate, intake=intake, verifier=verifier, resends=resends),
+        ],
         middleware=_middleware(gate.keyed, cors_origins, hosts),
         exception_handlers={HTTPException: _http_error, Refused: _refused},
         lifespan=lifespan,
@@ -97,6 +104,7 @@ def _routes(endpoints: Endpoints) -> list[BaseRoute]:
         ]
     routes += [
         Route("/admin/usage", endpoints.usage_of_all, methods=["GET"]),
+        Route("/admin/status", endpoints.status, methods=["GET"]),
         Route("/health/live", endpoints.live, methods=["GET"]),
         Route("/health/ready", endpoints.ready, methods=["GET"]),
     ]

@@ -30,6 +30,10 @@ class Ledger(Protocol):
     def spent(self, key: str, now: datetime) -> Spent:
         """What a key has spent, its open reservations included. Raises `Refused` (503)."""
 
+    @property
+    def shared(self) -> bool:
+        """Are the accounts those of several processes?"""
+
     def close(self) -> None:
         """Let go of everything."""
 
@@ -53,6 +57,11 @@ class LocalLedger:
         self._month: date | None = None
         with self._current():
             pass
+
+    @property
+    def shared(self) -> bool:
+        """See `Ledger`: with a journal, by the processes of one machine."""
+        return self._journal is not None
 
     def reserve(self, key: Key, usd: Decimal, now: datetime) -> str:
         """See `Ledger`."""

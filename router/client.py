@@ -32,6 +32,7 @@ from .explain import Explanation, Quote, explain
 from .records import Result
 from .reload import Generations, Reload, Source
 from .runtime import Run, Runtime
+from .status import Status, status_of
 from .watch import Watcher
 
 __all__ = ["Client", "Router", "in_context"]
@@ -167,6 +168,22 @@ class Client:
     def aliases(self) -> tuple[str, ...]:
         """The names that requests may use."""
         return self._runtime.aliases.names()
+
+    def models(self, alias: str) -> tuple[str, ...]:
+        """The base ids of all models that a request for this alias may reach; those of its fallbacks come last.
+
+        Raises UnknownAlias.
+        """
+        runtime = self._runtime
+        chain = runtime.context.planner.chain(runtime.aliases.find(alias))
+        return tuple(dict.fromkeys(model for one in chain for model in one.pool.models))
+
+    def status(self) -> Status:
+        """How every deployment is doing at this moment: breaker, limits, calls under way, latency, lifecycle.
+
+        Not awaited in `AsyncRouter` either: it reads what is there, without I/O. ``as_dict()`` of it is plain data.
+        """
+        return status_of(self._runtime)
 
     @property
     def warnings(self) -> tuple[Warning, ...]:

@@ -147,6 +147,8 @@ class ServerConfig(Section):
     """Requests at the same time, of all clients; what comes on top is answered 429 at once."""
     cors_origins: tuple[Origin, ...] = ()
     """Web pages of other origins that may ask. Default: none."""
+    page: Flag = True
+    """The page at /, with a playground and a view of all deployments. It holds no data; what it shows needs a key."""
     link_ttl: Duration = spelt("1h")
     """How long the links of 'url' answers work."""
     spend_file: Text | None = None
