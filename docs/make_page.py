@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
+import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Literal
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import uvicorn
 from lascaux import AsyncRouter
@@ -43,7 +47,7 @@ def gateway() -> Iterator[tuple[str, Emulator]]:
     with Emulator() as emulator:
         place = {"credentials": "demo", "endpoint_url": emulator.url}
         regions = {"canvas": "us-east-1"}
-        deployments = {
+        deployments: dict[str, dict[str, Any]] = {
             name: {"model": model, "region": regions.get(name, "us-west-2"), **place} for name, model in MODELS.items()
         }
         deployments["core"] |= {"limits": {"rpm": 90}}
@@ -67,7 +71,7 @@ def gateway() -> Iterator[tuple[str, Emulator]]:
 
 def opened(browser: Browser, url: str, *, dark: bool = False, width: int = 1280, height: int = 900) -> Page:
     """The page in a window of its own."""
-    scheme = "dark" if dark else "light"
+    scheme: Literal["dark", "light"] = "dark" if dark else "light"
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
     )
@@ -90,6 +94,7 @@ def wish(page: Page, prompt: str, seed: int, alias: str = "hero") -> None:
 
 
 def playground(browser: Browser, url: str) -> bytes:
+    """A picture, its price and its route."""
     page = opened(browser, url, height=1010)
     page.select_option("#size", "aspect_ratio=16:9")
     wish(page, PROMPT, 30)
@@ -98,14 +103,17 @@ def playground(browser: Browser, url: str) -> bytes:
 
 
 def phone(browser: Browser, url: str) -> bytes:
+    """The same on a phone at night."""
     page = opened(browser, url, dark=True, width=390, height=900)
     wish(page, PROMPT, 41, "draft")
+    page.mouse.move(0, 0)
     page.evaluate("window.scrollTo(0, document.querySelector('.wall').offsetTop - 12)")
     page.wait_for_timeout(300)
     return page.screenshot()
 
 
 def brush(browser: Browser, url: str) -> bytes:
+    """A mask half painted."""
     page = opened(browser, url, width=1080, height=820)
     page.select_option("#size", "aspect_ratio=3:2")
     wish(page, PROMPT, 30)
@@ -128,6 +136,7 @@ def brush(browser: Browser, url: str) -> bytes:
 
 
 def side_by_side(browser: Browser, url: str) -> bytes:
+    """One seed, two models."""
     page = opened(browser, url, height=960)
     wish(page, PROMPT, 7)
     page.click("text=Same seed, other model")
@@ -140,9 +149,17 @@ def side_by_side(browser: Browser, url: str) -> bytes:
 
 
 def status(browser: Browser, url: str) -> bytes:
+    """A deployment that is ill among others."""
     page = opened(browser, f"{url}#status", height=1010)
     page.wait_for_selector(".deployment.open")
     return page.screenshot()
+
+
+def fail(url: str, seed: int) -> None:
+    """Ask the one that is ill."""
+    body = json.dumps({"model": "sd35", "prompt": PROMPT, "seed": seed}).encode()
+    with suppress(HTTPError):
+        urlopen(Request(f"{url}v1/images/generations", body), timeout=60)
 
 
 def small(png: bytes) -> bytes:
@@ -172,17 +189,11 @@ def main() -> None:
         for name, take in PICTURES.items():
             if name == "status":  # an outage, so that there is something to see
                 emulator.faults.add(Rule(model=MODELS["sd35"], status=503))
-                page = opened(browser, url)
                 for seed in range(2):
-                    page.evaluate(
-                        "seed => fetch('v1/images/generations', {method: 'POST', headers: {'Content-Type': "
-                        "'application/json'}, body: JSON.stringify({model: 'sd35', prompt: 'x', seed})})",
-                        seed,
-                    )
-                    time.sleep(0.2)
+                    fail(url, seed)
             content = small(take(browser, url))
             (HERE / f"page-{name}.png").write_bytes(content)
-            print(f"page-{name}.png: {len(content) // 1024} KiB")
+            sys.stdout.write(f"page-{name}.png: {len(content) // 1024} KiB\n")
         browser.close()
 
 

@@ -80,7 +80,9 @@ def lifecycle_of(model: Model, on: date) -> Plain:
 
 def _task(task: Task, models: Sequence[Model]) -> Plain:
     parts: Parts = [(facts := model.able[task], _by_name(facts.fields)) for model in models]
-    seeds = [model.seed.max for model, (_, fields) in zip(models, parts, strict=True) if model.seed and "seed" in fields]
+    seeds = [
+        model.seed.max for model, (_, fields) in zip(models, parts, strict=True) if model.seed and "seed" in fields
+    ]
     words = _need(parts, "prompt") if task is not Task.TEXT_TO_IMAGE else "required"
     masked = _need(parts, "mask")
     return {

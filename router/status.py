@@ -22,7 +22,7 @@ class DeploymentStatus:
     """One deployment.
 
     ``aliases`` name those that may ask it. ``state`` is the circuit breaker's: closed, open or half_open; ``probe_in`` are
-    the seconds until it is asked again, None while it is closed; ``resting`` the seconds for which throttling keeps it quiet.
+    the seconds until it is asked again, None while it is closed; ``resting`` those for which throttling keeps it quiet.
     ``rpm`` and ``concurrency`` are the declared limits, ``learned_rpm`` is what throttling has taught. ``seconds`` is what a
     call takes, a moving average; None until one has answered. ``calls`` and ``failures`` are those of the last half minute.
     ``stage`` is the model's in AWS's lifecycle, ``eol`` and ``legacy`` its days, ``sources`` where these stand; ``retired``
