@@ -30,7 +30,7 @@ SECTIONS: dict[str, Any] = {
     "health": {"failures": 2, "cooldown": "60s"},
     "retry": {"attempts": 1},
 }
-KEYS = [
+KEYS: list[dict[str, Any]] = [
     {"name": "ops", "key": "an-admin-key-for-this-test", "admin": True},
     {"name": "team", "key": "a-team-key-for-this"},
 ]

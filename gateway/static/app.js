@@ -12,6 +12,7 @@ import { StatusView } from "./status.js";
 import { requestOf } from "./wish.js";
 
 const VIEWS = ["playground", "status"];
+const NARROW = matchMedia("(max-width: 61.99rem)");
 const EMPTY_QUOTE = "Type a prompt, and the price appears here.";
 
 const brush = new Brush();
@@ -27,12 +28,12 @@ function say(text) {
   byId("said").textContent = text;
 }
 
-function showQuote(answer) {
+function showQuote(answer, missing = EMPTY_QUOTE) {
   const place = byId("quote");
   place.replaceChildren();
   place.classList.toggle("idle", !answer);
   if (!answer) {
-    place.textContent = EMPTY_QUOTE;
+    place.textContent = missing;
     return;
   }
   const price = document.createElement("strong");
@@ -49,6 +50,7 @@ function wishChanged() {
   } catch (error) {
     if (!(error instanceof FieldProblem)) throw error;
     quotes.changed(null);
+    if (error.field !== "prompt") showQuote(null, error.message);
   }
 }
 
@@ -91,14 +93,18 @@ function waiting() {
   show();
   say("Painting");
   const timer = setInterval(show, 100);
-  byId("pending").hidden = byId("cancel").hidden = false;
+  byId("pending").hidden = false;
+  byId("empty").hidden = true;
+  byId("cancel").focus({ preventScroll: true }); // the other button can not keep it while it is switched off
   byId("go").disabled = true;
+  if (NARROW.matches) byId("wall-title").scrollIntoView();
   return () => {
     clearInterval(timer);
     const focused = document.activeElement === byId("cancel");
-    byId("pending").hidden = byId("cancel").hidden = true;
+    byId("pending").hidden = true;
     byId("go").disabled = false;
-    if (focused) byId("go").focus();
+    gallery.tidy();
+    if (focused) byId("go").focus({ preventScroll: true });
   };
 }
 
@@ -223,6 +229,16 @@ byId("door-form").addEventListener("submit", (event) => {
 byId("prompt").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("form").requestSubmit();
 });
+byId("examples").addEventListener("click", (event) => {
+  if (event.target.tagName !== "BUTTON") return;
+  byId("prompt").value = event.target.textContent;
+  form.clearProblem("prompt");
+  wishChanged();
+  byId("go").focus();
+});
+for (const event of ["dragover", "drop"]) {
+  document.addEventListener(event, (moved) => moved.preventDefault()); // beside its place a picture would replace the page
+}
 document.addEventListener("paste", async (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
   if (!file || byId("view-playground").hidden) return;

@@ -27,6 +27,7 @@ export function fill(element, ...children) {
 
 /** A name as people write it: `text_to_image` becomes "Text to image". */
 export function words(name) {
-  const plain = String(name).replaceAll("_", " ").toLowerCase();
+  const spaced = String(name).replaceAll("_", " ");
+  const plain = spaced === spaced.toUpperCase() ? spaced.toLowerCase() : spaced;
   return plain.charAt(0).toUpperCase() + plain.slice(1);
 }

@@ -122,7 +122,8 @@ export class Form {
   }
 
   #option(about, value = "") {
-    const common = { id: about.name, "aria-describedby": `problem-${about.name}`, "data-option": about.type };
+    const described = `problem-${about.name}${about.hint ? ` hint-${about.name}` : ""}`;
+    const common = { id: about.name, "aria-describedby": described, "data-option": about.type };
     let control;
     if (about.type === "choice" || about.type === "boolean") {
       const values = about.type === "boolean" ? ["true", "false"] : about.choices;
@@ -137,9 +138,10 @@ export class Form {
     control.value = value;
     return make(
       "div",
-      { class: "field", id: `at-${about.name}`, title: about.hint },
+      { class: "field", id: `at-${about.name}` },
       make("label", { for: about.name }, words(about.name)),
       control,
+      about.hint && make("p", { class: "about hint", id: `hint-${about.name}` }, words(about.hint)),
       make("p", { class: "problem", id: `problem-${about.name}` }),
     );
   }

@@ -124,7 +124,7 @@ export class Gallery {
     byId("gallery").prepend(card);
     this.cards.unshift(entry);
     while (this.cards.length > MOST_CARDS) this.#drop(this.cards.at(-1));
-    this.#empty();
+    this.tidy();
     return { card, head };
   }
 
@@ -136,11 +136,12 @@ export class Gallery {
     }
     const within = entry.card.contains(document.activeElement);
     entry.card.remove();
-    this.#empty();
+    this.tidy();
     if (within) (this.cards[0]?.card ?? byId("prompt")).focus();
   }
 
-  #empty() {
+  /** Say so if nothing hangs here. */
+  tidy() {
     byId("empty").hidden = this.cards.length > 0;
   }
 
