@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import lru_cache
 from math import sqrt
 from typing import Any
 
@@ -42,7 +42,7 @@ Parts = list[tuple[TaskFacts, Mapping[str, list[Field]]]]
 """Each model's facts about one task, and its fields by the names that requests use."""
 
 
-@cache
+@lru_cache(maxsize=512)
 def choices_of_ids(ids: tuple[str, ...], on: date, refused: bool = False) -> Plain:
     """`choices_of` for base model ids of the shipped catalogue; ``refused`` leaves out those that are retired."""
     found = [model for model in map(Catalog.load().find, ids) if model is not None]

@@ -553,6 +553,34 @@ def test_a_picture_of_the_wall_is_worked_on(opened: Callable[..., Tab]) -> None:
 
 
 @needs_browser
+def test_pictures_can_be_dropped_and_pasted(opened: Callable[..., Tab]) -> None:
+    """On their place or anywhere; what is no picture is refused there, and never opened instead of the page."""
+    tab = opened()
+    page = tab.page
+    script = """async ([kind, selector, type, content]) => {
+        const canvas = new OffscreenCanvas(32, 16);
+        canvas.getContext('2d');
+        const blob = content ? new Blob([content]) : await canvas.convertToBlob();
+        const data = new DataTransfer();
+        data.items.add(new File([blob], 'given', { type }));
+        const more = { bubbles: true, cancelable: true, clipboardData: data, dataTransfer: data };
+        const event = kind === 'paste' ? new ClipboardEvent(kind, more) : new DragEvent(kind, more);
+        return document.querySelector(selector).dispatchEvent(event);
+    }"""
+    assert page.evaluate(script, ["paste", "body", "image/png", ""]) is False
+    page.locator("#at-image img:not([hidden])").wait_for()
+    assert "32 × 16" in page.inner_text("#at-image")
+    page.get_by_role("button", name="Remove picture").click()
+    page.evaluate(script, ["drop", "#at-image .drop", "image/png", ""])
+    page.locator("#at-image img:not([hidden])").wait_for()
+    page.evaluate(script, ["drop", "#at-image .drop", "text/plain", "words"])
+    page.locator("#problem-image", has_text="no PNG, JPEG or WebP").wait_for()
+    page.evaluate(script, ["drop", "#at-image .drop", "image/png", "words"])
+    page.locator("#problem-image", has_text="can not be opened").wait_for()
+    assert page.evaluate(script, ["drop", "body", "image/png", ""]) is False
+
+
+@needs_browser
 def test_money_is_added_exactly_and_the_wall_is_bounded(opened: Callable[..., Tab], url: str) -> None:
     """Texts, not floats; and the blobs of cards that went are given back."""
     tab = opened()
