@@ -47,6 +47,7 @@ function showQuote(answer, missing = EMPTY_QUOTE) {
 function wishChanged() {
   try {
     quotes.changed(form.read());
+    if (byId("quote").classList.contains("idle")) showQuote(null, "Asking for the price");
   } catch (error) {
     if (!(error instanceof FieldProblem)) throw error;
     quotes.changed(null);
