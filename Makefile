@@ -13,6 +13,7 @@
 # make wheel         build sdist and wheel into dist/
 # make schema        write configs/lascaux.schema.json anew
 # make docs          write docs/tasks.md and its picture anew, from the catalogue and the emulator
+# make page          write docs/page-*.png anew: the gateway's page in Chromium, on the emulator
 # make clean         forget everything that was made
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test check lint types contracts clients node chromium scenarios fuzz bench bench-pick bench-routing bench-memory simulate wheel schema docs clean
+.PHONY: help demo test check lint types contracts clients node chromium scenarios fuzz bench bench-pick bench-routing bench-memory simulate wheel schema docs page clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -119,6 +120,9 @@ schema: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/make_tasks.py
+
+page: $(VENV)/.dev
+	$(BIN)/python docs/make_page.py
 
 clean:
 	rm -rf $(VENV) .venv-bench .venv-openai2 tests/node/node_modules build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

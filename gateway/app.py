@@ -41,6 +41,7 @@ from .native_answer import failed
 from .observe import Observed, Observer
 from .openai import Operation
 from .openapi import document
+from .page import page_routes
 from .peers import Peers, Reader
 from .sendings import Sendings
 from .shared_limits import SharedLimits
@@ -69,6 +70,7 @@ def create_app(
     peers: Peers | None = None,
     observer: Observer | None = None,
     metrics: Reader | None = None,
+    page: bool = True,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
     """An application for any ASGI server. It closes ``router`` when it ends.
@@ -80,7 +82,8 @@ def create_app(
     memory is about to end, by default from what the system says. ``worker`` is told by the health addresses. ``peers`` are
     the other workers, with which this one acts as one gateway; whatever all of them can be asked is named here (see
     `Peers`). ``observer`` gets spans, metrics, log lines and the audit of all requests; ``metrics`` gives what ``/metrics``
-    shows of this process, without it there is no such address. ``now`` gives seconds since 1970.
+    shows of this process, without it there is no such address. Without ``page`` there is nothing at ``/``. ``now`` gives
+    seconds since 1970.
     """
     gate = gate or open_gate(ServerConfig(), clock=time.monotonic, now=lambda: datetime.fromtimestamp(now(), UTC))
     intake = Intake(bounds, scarce=scarce or Headroom(time.monotonic).scarce)
@@ -97,6 +100,7 @@ def create_app(
         links=links,
         shelf=shelf,
         sendings=sendings,
+        peers=peers,
         public_url=public_url,
         now=now,
         worker=worker,
@@ -119,7 +123,12 @@ def create_app(
                 if observer is not None:
                     await observer.aclose()
 
-    routes = [*_routes(endpoints), *native_routes(router, gate, intake=intake, verifier=verifier, sendings=sendings)]
+    routes = [
+        *_routes(endpoints),
+        *(page_routes() if page else ()),
+        *native_routes(router, gate, intake=intake, verifier=verifier, sendings=sendings),
+    ]
+    peers.answer("status", endpoints.told_status)
     if metrics is not None:
         peers.answer("metrics", metrics)
         routes.append(Route("/metrics", MetricsPage(gate, partial(peers.gather, "metrics")), methods=["GET"]))
@@ -159,6 +168,7 @@ def _routes(endpoints: Endpoints) -> list[BaseRoute]:
         ]
     routes += [
         Route("/admin/usage", endpoints.usage_of_all, methods=["GET"]),
+        Route("/admin/status", endpoints.status, methods=["GET"]),
         Route("/health/live", endpoints.live, methods=["GET"]),
         Route("/health/ready", endpoints.ready, methods=["GET"]),
     ]

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from ..router.explain import Quote
 from ..router.interest import Interest
 from ..router.records import Result
 from .answers import document, events, headers
+from .choices import choices_of_ids
 from .edge import answer
 from .errors import Refused, Stopped, failure_of
 from .forms import read_fields
@@ -31,10 +33,12 @@ from .keys import Key
 from .links import Links
 from .native_answer import Reply
 from .openai import Ask, Operation, bounded, read_ask
+from .peers import Peers
 from .pieces import Pieces
 from .presence import Client, Presence, presence_of
 from .sendings import Sendings
 from .shelf import Shelf
+from .status import merged, worker_status
 from .story import notes_of
 
 __all__ = ["Endpoint", "Endpoints"]
@@ -108,6 +112,7 @@ class Endpoints:
         links: Links,
         shelf: Shelf | None = None,
         sendings: Sendings | None = None,
+        peers: Peers | None = None,
         public_url: str | None = None,
         now: Callable[[], float] = time.time,
         worker: int | None = None,
@@ -121,6 +126,7 @@ class Endpoints:
         self._now = now
         self._started = int(now())
         self._marks = {} if worker is None else {"x-lascaux-worker": str(worker)}
+        self.peers = peers or Peers.none()
         self._sendings = sendings or Sendings(time.monotonic)
 
     async def finish(self) -> None:
@@ -188,13 +194,13 @@ class Endpoints:
         """What a generation or an edit would cost."""
         ask = await self._ask(Operation.EDIT, request, body, key)
         self.gate.permit(key, ask.alias)
-        return _json((await self._quote(ask)).as_dict())
+        return _json((await self._quote(ask, self._tenant(key))).as_dict())
 
     async def explain(self, request: Request, body: list[bytes], key: Key) -> Response:
         """Where a generation or an edit would go, and why."""
         ask = await self._ask(Operation.EDIT, request, body, key)
         self.gate.permit(key, ask.alias)
-        told = await self.router.explain(ask.alias, ask.prompt, **ask.whole())
+        told = await self.router.explain(ask.alias, ask.prompt, tenant=self._tenant(key), **ask.whole())
         return _json(told.as_dict())
 
     async def models(self, request: Request) -> Response:
@@ -208,7 +214,7 @@ class Endpoints:
         if self.router.config.alias(name) is None or not key.may_use(name):
             message = f"no alias or deployment is called {name[:200]!r}"
             raise Refused(message, status=404, code="model_not_found", parameter="model")
-        return _json(self._model(name))
+        return _json(self._model(name, whole=True))
 
     async def usage(self, request: Request) -> Response:
         """What the key that asks has spent, beside its limits."""
@@ -218,6 +224,21 @@ class Endpoints:
         """The same of every key, for admins."""
         self.gate.identify_admin(request.headers.get("authorization"))
         return _json({"object": "list", "data": await self.gate.usage_of_all_soon()})
+
+    async def status(self, request: Request) -> Response:
+        """How every deployment is doing, and what was spent today: for admins, or without keys for everybody."""
+        self.gate.identify_watcher(request.headers.get("authorization"))
+        told = await self.peers.gather("status")
+        return _json(merged([orjson.loads(one) for one in told.values()]))
+
+    async def told_status(self, question: bytes = b"") -> bytes:
+        """What this worker knows of it."""
+        try:
+            spend = await self.gate.usage_of_all_soon()
+        except Refused:
+            spend = None
+        now = datetime.fromtimestamp(self._now(), UTC)
+        return orjson.dumps(worker_status(self.router.status(), spend, in_flight=self.intake.in_flight, now=now))
 
     async def file(self, request: Request) -> Response:
         """A picture behind a link of a ``url`` answer."""
@@ -256,15 +277,16 @@ class Endpoints:
         retry = (alias.retry if alias else None) or self.router.config.retry
         return bounded(ask, retry.deadline)
 
-    async def _quote(self, ask: Ask) -> Quote:
-        return await self.router.quote(ask.alias, ask.prompt, **ask.whole())
+    async def _quote(self, ask: Ask, tenant: str | None = None) -> Quote:
+        return await self.router.quote(ask.alias, ask.prompt, tenant=tenant, **ask.whole())
+
+    def _tenant(self, key: Key) -> str | None:
+        """Answers in the cache are not shared between keys: one must not find out what another has asked."""
+        return key.name if self.gate.keyed else None
 
     def _call(self, ask: Ask, key: Key, interest: Interest) -> Coroutine[Any, Any, Result]:
-        """The call, not yet begun.
-
-        Answers in the cache are not shared between keys: one must not find out what another has asked.
-        """
-        way: dict[str, Any] = {"tenant": key.name if self.gate.keyed else None, "interest": interest}
+        """The call, not yet begun."""
+        way: dict[str, Any] = {"tenant": self._tenant(key), "interest": interest}
         if ask.operation is Operation.VARIATION:
             more = {"prompt": ask.prompt} if ask.prompt else {}
             return self.router.variation(ask.alias, image=ask.image, **way, **ask.params, **more)
@@ -289,14 +311,29 @@ class Endpoints:
         body = document(ask, result, warnings, links, int(self._now()))
         return Reply(status=200, body=body, headers=marks | {"content-type": "application/json"})
 
-    def _model(self, name: str) -> dict[str, Any]:
-        """OpenAI's four fields, and which models are behind the name."""
+    def _model(self, name: str, *, whole: bool = False) -> dict[str, Any]:
+        """OpenAI's four fields, and which models are behind the name; the ``whole`` of it has what a form needs."""
         config = self.router.config
         alias = config.alias(name)
         uses = [config.deployments[use.deployment] for use in alias.uses] if alias else []
-        behind = list(dict.fromkeys(one.model for one in uses))
-        facts = {"models": behind, "fallbacks": list(alias.fallbacks) if alias else []}
+        choices = self._choices(name)
+        facts = {
+            "kind": "alias" if name in config.aliases else "deployment",
+            "models": list(dict.fromkeys(one.model for one in uses)),
+            "fallbacks": list(alias.fallbacks) if alias else [],
+            "tasks": list(choices["tasks"]),
+            **({"choices": choices} if whole else {}),
+        }
         return {"id": name, "object": "model", "created": self._started, "owned_by": "lascaux", "lascaux": facts}
+
+    def _choices(self, name: str) -> dict[str, Any]:
+        """What may be asked of it. A model that passes through is looked up and not made: nobody has asked it yet."""
+        config = self.router.config
+        alias = config.alias(name)
+        passed = alias.model_of(name) if alias and name not in self.router.aliases else None
+        models = (passed,) if passed else self.router.models(name)
+        today = datetime.fromtimestamp(self._now(), UTC).date()
+        return choices_of_ids(models, today, config.lifecycle.retired == "refuse")
 
 
 def _json(plain: Any, status: int = 200, marks: Mapping[str, str] | None = None) -> Response:

@@ -98,6 +98,10 @@ class Gate:
             raise Refused(told, status=403, code="admin_only", type="permission_error")
         return key
 
+    def identify_watcher(self, authorization: str | None) -> Key:
+        """The same, for who looks on: without keys that is whoever reaches the address, as for all else."""
+        return self.identify_admin(authorization) if self.keyed else ANYBODY
+
     def named(self, name: str) -> Key:
         """The key of that name, for a caller who has proved in another way that it is theirs.
 

@@ -142,6 +142,7 @@ def application(router: AsyncRouter, orders: Orders, observed: Observation | Non
         cors_origins=server.cors_origins,
         hosts=server.hosts,
         public_url=orders.public_url or server.public_url,
+        page=server.page,
         worker=orders.index,
         peers=Peers(orders.folder, orders.index, orders.count),
         observer=observed.observer if observed else None,

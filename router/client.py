@@ -6,7 +6,7 @@ import contextvars
 import logging
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date
@@ -29,11 +29,12 @@ from .edits import edit_params, explained_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Wait
 from .errors import NoDeploymentAvailable
 from .explain import Explanation, Quote, explain
-from .labels import Labels
+from .gauges import observe
 from .records import Result
 from .reload import Generations, Reload, Source
 from .runtime import Run, Runtime
 from .share import WHOLE, Share
+from .status import Status, status_of
 from .watch import Watcher
 
 __all__ = ["Client", "Router", "in_context"]
@@ -90,9 +91,7 @@ class Client:
         )
         runtime = replace(runtime, sources=Sources(files=picture_files, urls=picture_urls))
         self._generations = Generations(runtime)
-        current = partial(_current, weakref.ref(self._generations))
-        runtime.telemetry.watch(partial(_learned, current), partial(_standing, current))
-        runtime.telemetry.labels = partial(_labels, current)
+        observe(self._generations)
         self._watcher: Watcher | None = None
         self._flights: Flights[Served] = Flights()
         self._closed = False
@@ -175,6 +174,22 @@ class Client:
     def aliases(self) -> tuple[str, ...]:
         """The names that requests may use."""
         return self._runtime.aliases.names()
+
+    def models(self, alias: str) -> tuple[str, ...]:
+        """The base ids of all models that a request for this alias may reach; those of its fallbacks come last.
+
+        Raises UnknownAlias.
+        """
+        runtime = self._runtime
+        chain = runtime.context.planner.chain(runtime.aliases.find(alias))
+        return tuple(dict.fromkeys(model for one in chain for model in one.pool.models))
+
+    def status(self) -> Status:
+        """How every deployment is doing at this moment: breaker, limits, calls under way, latency, lifecycle.
+
+        Not awaited in `AsyncRouter` either: it reads what is there, without I/O. ``as_dict()`` of it is plain data.
+        """
+        return status_of(self._runtime)
 
     @property
     def warnings(self) -> tuple[Warning, ...]:
@@ -355,30 +370,6 @@ def _watch_current(
     """Look at the files of the configuration in use; at nothing if it came from none."""
     origin = generations.current.config.origin
     watcher.watch(origin.watched if origin else (), loaded)
-
-
-Current = Callable[[], Runtime | None]
-"""What metrics ask, which may outlive the router: None then."""
-
-
-def _current(generations: weakref.ref[Generations]) -> Runtime | None:
-    alive = generations()
-    return alive.current if alive is not None else None
-
-
-def _learned(current: Current) -> Iterable[tuple[str, str, str, int]]:
-    runtime = current()
-    return runtime.learned() if runtime is not None else ()
-
-
-def _standing(current: Current) -> Iterable[tuple[str, str, str, str, int]]:
-    runtime = current()
-    return runtime.standing() if runtime is not None else ()
-
-
-def _labels(current: Current) -> Labels:
-    runtime = current()
-    return runtime.labels if runtime is not None else Labels(names=frozenset())
 
 
 def in_context(function: Callable[..., T]) -> Callable[..., T]:

@@ -120,6 +120,18 @@ class Deployment:
         """Where the circuit breaker stands."""
         return self._breaker.state(now)
 
+    def probe_in(self, now: float) -> float | None:
+        """Seconds until the circuit breaker lets a probe through; None while it is closed."""
+        return self._breaker.probe_in(now)
+
+    def resting(self, now: float) -> float:
+        """Seconds for which it is left alone because it was throttled; 0 if it is not."""
+        return max(self._breaker.rest_until - now, 0.0)
+
+    def recent(self, now: float) -> tuple[int, int]:
+        """Calls of the last half minute, and failures among them."""
+        return self._breaker.recent(now)
+
     def share(self, now: float) -> float:
         """The part of its ordinary traffic that it should take, above 0 and at most 1: less while it has just come back."""
         return self._breaker.share(now)

@@ -110,6 +110,16 @@ class CircuitBreaker:
         """Seconds until `admits` may turn true again; 0 if it may now."""
         return max(self.rest_until, self._until or 0.0, now) - now
 
+    def probe_in(self, now: float) -> float | None:
+        """Seconds until the next probe may be sent, 0 if it may now; None while the breaker is closed."""
+        return None if self._until is None else self.ready_in(now)
+
+    def recent(self, now: float) -> tuple[int, int]:
+        """Calls that were answered within the last half minute, and those of them that failed."""
+        halves = int(now // _HALF) - self._half
+        calls = self._calls if halves == 0 else [*self._calls[:2], 0, 0] if halves == 1 else [0, 0, 0, 0]
+        return calls[0] + calls[2], calls[1] + calls[3]
+
     def share(self, now: float) -> float:
         """The part of its ordinary traffic that it should take: from a tenth to 1 after it has come back."""
         if self._closed_at is None or not self.policy.slow_start:

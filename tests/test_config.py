@@ -152,6 +152,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "max_body": 64 * 2**20,
         "max_in_flight": 256,
         "cors_origins": (),
+        "page": True,
         "hosts": (),
         "public_url": None,
         "links": {"ttl": 3600.0, "s3": None},

@@ -53,7 +53,7 @@ def shipped_folders() -> list[str]:
 
 def wanted() -> set[str]:
     """Every file below a package folder that a user needs."""
-    kinds = {".py", ".yaml", ".json", ".typed"}
+    kinds = {".py", ".yaml", ".json", ".typed", ".html", ".css", ".js", ".svg"}
     found = {
         f"lascaux/{path.relative_to(ROOT)}"
         for folder in shipped_folders()

@@ -190,6 +190,8 @@ class ServerConfig(Section):
     """
     cors_origins: tuple[Origin, ...] = ()
     """Web pages of other origins that may ask. Default: none."""
+    page: Flag = True
+    """The page at /, with a playground and a view of all deployments. It holds no data; what it shows needs a key."""
     hosts: tuple[HostName, ...] = ()
     """Names, apart from localhost and addresses, under which a gateway without keys answers. With keys any name will do."""
     public_url: Url | None = None
