@@ -12,7 +12,8 @@ _CALLS = (
     "provider_error", "throttled", "quota", "model_not_ready", "unavailable", "internal", "no_capacity",
     "overloaded", "attempt_timeout", "model_timeout", "connection_failed", "connection_broken", "connect_timeout",
     "dns", "tls", "ca_bundle", "proxy", "bad_response", "model_error", "model_retired", "retired", "end_of_life",
-    "legacy_inactive", "credentials_timeout", "sts_unreachable", "sts_unavailable", "sts_throttled",
+    "legacy_inactive", "credentials_timeout", "sts_unreachable", "sts_unavailable", "sts_throttled", "storage_throttled",
+    "storage_refused", "storage_unreachable",
 )  # fmt: skip
 _KEYS = (
     "credentials", "no_credentials", "incomplete_credentials", "expired", "unknown_key", "access_denied",
@@ -40,6 +41,7 @@ CODES: Mapping[str, str] = {
     "request_too_large": "the body is larger than the gateway takes",
     "rate_limit_exceeded": "too many at a time or in a minute: of all, or of this key; Retry-After says when to ask again",
     "insufficient_quota": "the key's dollars of the day or of the month do not suffice",
+    "limits_unavailable": "the counts of this key can not be read or written now",
     "spend_unavailable": "the accounts can not be read or written now",
     "deadline_exceeded": "the deadline of the request is over",
     "no_deployment_available": "nobody can be asked now",
@@ -53,6 +55,7 @@ CODES: Mapping[str, str] = {
 
 KINDS: Mapping[str, str] = {
     "invalid_request_error": "the request has to be another one",
+    "authentication_error": "nobody knows who asks",
     "permission_error": "whoever asks may not",
     "rate_limit_error": "too much at once for the gateway or for AWS",
     "requests": "too many requests of this key",

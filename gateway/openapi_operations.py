@@ -16,6 +16,7 @@ from .openapi_schemas import ref
 __all__ = ["OPERATIONS", "Operation", "parameter"]
 
 _JSON, _FORM, _EVENTS = "application/json", "multipart/form-data", "text/event-stream"
+_WORDS_ONLY: Schema = {"type": "string"}
 _ASKED = (400, 401, 403, 404, 408, 413, 429)
 """What may be wrong with a request that has a body."""
 _MADE = (*_ASKED, 500, 502, 503, 504)
@@ -142,6 +143,20 @@ OPERATIONS: tuple[Operation, ...] = (
     _told(
         "/health/ready", "ready", "There is room, and somebody to ask", "Health", "Process", keyed=False, failures=_OPEN,
         others={503: ref("Health")},
+    ),
+    _told("/admin/status", "status", "How every deployment is doing; with keys for admins", "Status", "Process"),
+    Operation(
+        method="get", path="/metrics", id="metrics", about="For Prometheus; with keys for admins", tag="Process",
+        answers={"text/plain": _WORDS_ONLY, "application/openmetrics-text": _WORDS_ONLY},
+    ),
+    Operation(
+        method="get", path="/", id="page", about="The page", tag="Page", answers={"text/html": _WORDS_ONLY},
+        keyed=False, failures=_OPEN,
+    ),
+    Operation(
+        method="get", path="/static/{name}", id="static", about="A file of the page", tag="Page", keyed=False,
+        answers={kind: _WORDS_ONLY for kind in ("text/css", "text/javascript", "image/svg+xml")},
+        parameters=(parameter("name", "path", "Its name.", example="style.css"),), failures=(*_OPEN, 404),
     ),
     _told("/openapi.json", "openapi", "This description", "Description", "Process", keyed=False, failures=_OPEN),
     Operation(

@@ -12,6 +12,7 @@ from ..pricing.types import CONFIDENCES
 from ..router.health import State
 from .codes import CODES, KINDS
 from .openapi_fields import Schema, edit_fields, fields, form_fields, other_names
+from .openapi_models import models_and_status
 
 __all__ = ["ref", "schemas"]
 
@@ -57,7 +58,7 @@ def _or_null(schema: Schema) -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """Every shape by its name."""
-    return {**_requests(), **_pictures(), **_prices(), **_errors(), **_lists(), **_bedrock()}
+    return {**_requests(), **_pictures(), **_prices(), **_errors(), **_lists(), **models_and_status(), **_bedrock()}
 
 
 def _requests() -> dict[str, Schema]:
@@ -302,17 +303,7 @@ def _lists() -> dict[str, Schema]:
         aliases=_or_null(_list(_TEXT)),
         admin=_FLAG,
     )
-    model = _record(
-        "Something that a request may name.",
-        id=_TEXT,
-        object={"const": "model"},
-        created=_COUNT,
-        owned_by={"const": "lascaux"},
-        lascaux=_record("What is behind it.", models=_list(_TEXT), fallbacks=_list(_TEXT)),
-    )
     return {
-        "Model": model,
-        "ModelList": _record("What requests may name.", object={"const": "list"}, data=_list(ref("Model"))),
         "Usage": usage,
         "UsageList": _record("The usage of every key.", object={"const": "list"}, data=_list(ref("Usage"))),
         "Description": {"type": "object", "required": ["openapi", "info", "paths"], "description": "OpenAPI 3.1."},
