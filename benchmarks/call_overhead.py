@@ -17,10 +17,13 @@ import itertools
 import json
 import multiprocessing
 import platform
+import random
 import socket
 import statistics
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -31,14 +34,22 @@ from lascaux import Router
 
 MODEL = "stability.stable-image-core-v1:1"
 SIZES = {"1 KB": 1_000, "2 MB": 1_500_000}
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+
+
+def picture_of(size: int) -> bytes:
+    """A PNG file of ``size`` bytes in the form that models answer with: nothing behind its end. Its pixels are noise."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1024, 1024, 8, 2, 0, 0, 0))
+    end = chunk(b"IEND", b"")
+    return header + chunk(b"IDAT", random.Random(1).randbytes(size - len(header) - len(end) - 12)) + end
 
 
 def serve(size: int, ready: Connection) -> None:
     """Answer every request on a free port with a picture of ``size`` bytes."""
-    picture = base64.b64encode(PNG + bytes(max(0, size - len(PNG)))).decode()
+    picture = base64.b64encode(picture_of(size)).decode()
     body = json.dumps({"seeds": [7], "finish_reasons": [None], "images": [picture]}).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     answer = head.encode() + body

@@ -33,7 +33,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes of memory, near enough: base64 text plus a flat sum for the rest."""
-        return 2048 + sum(len(image.b64) for image in self.result.images)
+        return 2048 + sum(len(image.letters) for image in self.result.images)
 
 
 def call_key(call: Call, tenant: str = "") -> str:

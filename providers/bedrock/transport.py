@@ -19,6 +19,7 @@ import orjson
 from ... import __version__
 from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, CredentialsError, InvalidRequest, LascauxError
 from ..types import Credentials, Target
+from .answer_json import read_json
 from .connections import Connections, Reply
 from .credentials import Keyring
 from .dialling import dialler
@@ -160,7 +161,7 @@ class Transport:
         if not reply.complete:
             raise ConnectionBroken(f"the answer ended after {len(reply.body)} bytes, before it was complete", **facts)
         try:
-            payload = orjson.loads(reply.body)
+            payload = read_json(reply.body)
         except orjson.JSONDecodeError:
             kind = clean(reply.headers.get("content-type", "no content type"))[:100]
             raise BadResponse(f"the answer is not JSON ({kind}, {len(reply.body)} bytes)", **facts) from None
