@@ -6,8 +6,9 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from difflib import get_close_matches
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -41,6 +42,7 @@ __all__ = ["build", "rebuild"]
 
 _OWN = (Kind.PROVISIONED, Kind.CUSTOM_DEPLOYMENT, Kind.IMPORTED)
 """Models that an account runs for itself: they outlive the public model."""
+_EPOCH = date(1970, 1, 1).toordinal()
 _PASSED_THROUGH = 1000
 """Models that came in by a pattern and are remembered with their live state."""
 
@@ -76,7 +78,13 @@ def rebuild(config: Config, previous: Runtime) -> Runtime:
 
 def _today() -> date:
     """Rates and lifecycles count days in UTC."""
-    return datetime.now(UTC).date()
+    return _day(int(time.time() // 86400))
+
+
+@lru_cache(maxsize=2)
+def _day(number: int) -> date:
+    """The day that began so many days after 1970."""
+    return date.fromordinal(_EPOCH + number)
 
 
 class _Builder:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import threading
 import weakref
 from collections import deque
@@ -56,19 +57,29 @@ class Reply:
 class Line:
     """One open connection. ``owner`` is urllib3's object, which has to live as long as its socket."""
 
-    __slots__ = ("idle_since", "owner", "process", "sock")
+    __slots__ = ("_poller", "idle_since", "owner", "process", "sock")
 
     def __init__(self, sock: Any, owner: Any) -> None:
         self.sock = sock
         self.owner = owner
         self.idle_since = 0.0
         self.process = os.getpid()
+        self._poller: Any = None
 
     def is_fresh(self, now: float) -> bool:
         """Still ours, not idle for long, and nothing to read: an end of file, or bytes that nobody asked for."""
         if self.process != os.getpid() or now - self.idle_since > MAX_IDLE:
             return False
-        return not wait_for_read(self.sock, timeout=0.0)
+        return not self._has_news()
+
+    def _has_news(self) -> bool:
+        """Is there anything to read? Asked before every call, so the poll object is made once."""
+        if not hasattr(select, "poll"):
+            return bool(wait_for_read(self.sock, timeout=0.0))
+        if self._poller is None:
+            self._poller = select.poll()
+            self._poller.register(self.sock, select.POLLIN)
+        return bool(self._poller.poll(0))
 
     def close(self) -> None:
         """Close the socket."""

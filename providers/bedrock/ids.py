@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
@@ -149,11 +150,13 @@ class ModelRef:
         return _parse_id(name, route)
 
 
+@lru_cache(maxsize=1024)
 def encode(model_id: str) -> str:
     """The identifier as one URL path segment: percent-encoded exactly once (``:`` is ``%3A``, ``/`` is ``%2F``)."""
     return quote(model_id, safe="-._~")
 
 
+@lru_cache(maxsize=256)
 def partition_of(region: str) -> str | None:
     """The partition (``aws``, ``aws-cn``, ``aws-us-gov``, ...) of a region name, None if it is no region name."""
     return next((name for name, shape in _REGIONS.items() if shape.fullmatch(region)), None)
