@@ -27,7 +27,7 @@ from .plan import Alias
 from .prices import cost_of
 from .records import Result
 from .stages import staged_flow
-from .telemetry import RequestSpan, Telemetry
+from .telemetry import AttemptSpan, RequestSpan, Telemetry
 
 __all__ = ["Aliases", "Options", "Run", "Runtime", "addressed", "read"]
 
@@ -126,9 +126,33 @@ class Run:
 
     def exchange(self, send: Send) -> tuple[ImageResult, Cost]:
         """Perform one upstream call, in the thread that calls this, under its own span."""
+        if not self.span.heard:
+            with self.span.unheard_attempt():
+                return self._exchanged(send)
+        with self._attempt(send) as span:
+            try:
+                result, cost = self._exchanged(send)
+            except LascauxError as error:
+                span.fail(
+                    error.code,
+                    request_id=getattr(error, "request_id", None),
+                    may_be_billed=error.may_be_billed,
+                    message=error.message,
+                )
+                raise
+            span.succeed(
+                response_model=send.target.model,
+                request_id=result.request_id,
+                images=len(result.images),
+                finish_reasons=[image.finish_reason for image in result.images],
+                cost_usd=cost.usd,
+            )
+            return result, cost
+
+    def _attempt(self, send: Send) -> AttemptSpan:
         target, call = send.target, send.call
         host, port = self.runtime.provider.address(target) or (None, None)
-        with self.span.attempt(
+        return self.span.attempt(
             send.ordinal,
             alias=send.alias,
             deployment=target.deployment,
@@ -142,32 +166,17 @@ class Run:
             quality=call.quality,
             server_address=host,
             server_port=port,
-        ) as span:
-            try:
-                left = send.until - self.runtime.context.clock()
-                if self.trail.stopped.is_set():
-                    raise unsent()
-                if left <= 0:
-                    raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
-                self._depart(send)
-                result = self.runtime.provider.send(target, call, timeout=left)
-            except LascauxError as error:
-                span.fail(
-                    error.code,
-                    request_id=getattr(error, "request_id", None),
-                    may_be_billed=error.may_be_billed,
-                    message=error.message,
-                )
-                raise
-            cost = self.runtime.price(target, call, result)
-            span.succeed(
-                response_model=target.model,
-                request_id=result.request_id,
-                images=len(result.images),
-                finish_reasons=[image.finish_reason for image in result.images],
-                cost_usd=cost.usd,
-            )
-            return result, cost
+        )
+
+    def _exchanged(self, send: Send) -> tuple[ImageResult, Cost]:
+        left = send.until - self.runtime.context.clock()
+        if self.trail.stopped.is_set():
+            raise unsent()
+        if left <= 0:
+            raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
+        self._depart(send)
+        result = self.runtime.provider.send(send.target, send.call, timeout=left)
+        return result, self.runtime.price(send.target, send.call, result)
 
     def _depart(self, send: Send) -> None:
         """Count the call from now on: it may have waited for a thread since it took its place."""
@@ -178,6 +187,9 @@ class Run:
     def finish(self, served: Served) -> Result:
         """Put the result together and end the span. Pictures are handed over as they stand in ``served``."""
         result = assemble(self.request, self.trail, served, self.runtime.context.clock() - self.started)
+        if not self.span.heard:
+            self.span.close()
+            return result
         self.span.finish(
             "ok",
             deployment=result.deployment,

@@ -22,7 +22,7 @@ from . import telemetry_names as names
 from .errors import ProviderError
 from .instruments import Instruments, Learned
 
-__all__ = ["AttemptSpan", "RequestSpan", "Telemetry"]
+__all__ = ["AttemptSpan", "RequestSpan", "Telemetry", "Unheard"]
 
 _SUPPRESS = getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
 """Tells other instrumentations (botocore's would read and parse every picture) to leave our calls alone."""
@@ -101,6 +101,17 @@ class RequestSpan:
         attributes: dict[str, str | int] = {names.ALIAS: alias, names.TASK: task, names.IMAGES_REQUESTED: n}
         self._span = telemetry.tracer.start_span(f"{names.REQUEST_SPAN} {alias}", parent, SpanKind.INTERNAL, attributes)
         self.context: Context = set_span_in_context(self._span, parent)
+        self.heard = telemetry.metrics.heard or self._span.get_span_context().is_valid
+        """Is there anybody to tell? If not, what would be told need not be put together."""
+
+    def unheard_attempt(self) -> Unheard:
+        """The place of an attempt of which nobody is told."""
+        return Unheard(self.context)
+
+    def close(self) -> None:
+        """End a request of which nobody is told."""
+        self._ended = True
+        self._span.end()
 
     def attempt(
         self,
@@ -214,6 +225,21 @@ class RequestSpan:
             metrics.images.add(images, {**labels, names.OUTCOME: cache})
         if saved_usd is not None:
             metrics.saved.add(float(saved_usd), {names.ALIAS: self._alias, **labels})
+
+
+class Unheard:
+    """An attempt of which nobody is told. Other instrumentations are left out of it all the same: see `_SUPPRESS`."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = otel_context.attach(otel_context.set_value(_SUPPRESS, True, self._context))
+
+    def __exit__(self, *exception: object) -> None:
+        otel_context.detach(self._token)
 
 
 class AttemptSpan:
