@@ -230,24 +230,27 @@ class AsyncRouter(Client):
 
     async def _send(self, run: Run, flow: Flow, send: Send) -> Any:
         """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
+        loop = asyncio.get_running_loop()
         try:
             future = self._pool.submit(in_context(run.exchange), send)
         except RuntimeError:
             if not self._closed:
                 raise
             raise unsent() from None  # `aclose` was quicker
-        future.add_done_callback(partial(_orphaned, asyncio.get_running_loop(), run, flow))
+        future.add_done_callback(partial(_orphaned, loop, run, flow))
         bell = _bell(future)
         run.calls.add(future)
+        late: list[bool] = []
+        # A timer costs less than `asyncio.wait`. What has begun is not cancelled by it, and ends in time by itself.
+        left = send.until - self._runtime.context.clock()
+        timer = loop.call_later(max(left, 0.0), lambda waiting: late.append(waiting.cancel()), future)
         try:
-            await asyncio.wait({bell}, timeout=send.until - self._runtime.context.clock())
-            if not future.done() and future.cancel():
-                raise AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
             await bell
             if future.cancelled():
-                raise unsent()
+                raise _no_thread() if any(late) else unsent()
             return future.result()
         finally:
+            timer.cancel()
             run.calls.discard(future)
             del future  # it holds its error, whose traceback holds this frame
 
@@ -268,6 +271,10 @@ class AsyncRouter(Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _no_thread() -> AttemptTimeout:
+    return AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
 
 
 def _bell(future: Future[Any]) -> asyncio.Future[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from ..providers.bedrock.credentials import find_region
 from ..providers.bedrock.ids import Kind, ModelRef
 from ..providers.catalog import Catalog, Model
 from ..providers.errors import LascauxError
-from ..providers.types import Target, Task, Warning
+from ..providers.types import Credentials, Target, Task, Warning
 from .cache import Cache, MemoryCache, NoCache
 from .config import AliasConfig, Config, DeploymentConfig
 from .context import Context, Guard
@@ -99,6 +99,8 @@ class _Builder:
         self.health = HealthPolicy(**_fields(config.health))
         self.retry = RetryPolicy(**_fields(config.retry))
         self.deployments: dict[str, Deployment] = {}
+        self._credentials: dict[str | None, Credentials] = {}
+        """By name: a thousand deployments that name the same share one."""
         self.quotas = {_account(kept.target): kept.limits.quota for kept in self.heritage.deployments}
         self.warnings: list[Warning] = list(config.warnings)
 
@@ -210,7 +212,9 @@ class _Builder:
 
     def deployment(self, config: DeploymentConfig) -> Deployment:
         """Resolve what a deployment is: base model, wire id, region, credentials."""
-        credentials = self.config.credentials_for(config.credentials)
+        credentials = self._credentials.get(config.credentials)
+        if credentials is None:
+            credentials = self._credentials[config.credentials] = self.config.credentials_for(config.credentials)
         ref = ModelRef.parse(config.model)
         wire = ModelRef.parse(config.inference_profile) if config.inference_profile else ref
         model = self._model(config, ref, wire)
@@ -315,7 +319,11 @@ class _Builder:
 
 
 class _Names:
-    """Aliases by name, each made once, so that its strategy and its deployments keep their state."""
+    """Aliases by name, each made once, so that its strategy and its deployments keep their state.
+
+    Those that are written as such are made at once. A deployment's own name is an alias, too, but most of a thousand are
+    never used: theirs are made when somebody asks.
+    """
 
     def __init__(self, builder: _Builder) -> None:
         self._builder = builder
@@ -323,13 +331,14 @@ class _Names:
         groups = [deployment.group for deployment in self._config.deployments.values()]
         written = [*self._config.aliases, *self._config.deployments, *groups]
         patterns = {name for name, alias in self._config.aliases.items() if alias.match}
-        self._aliases = {name: self._make(name) for name in dict.fromkeys(written) if name not in patterns}
+        self._written = {name: None for name in written if name not in patterns}
+        self._aliases = {name: self._make(name) for name in self._config.aliases if name not in patterns}
         self._passed: LRUCache[str, Alias] = LRUCache(_PASSED_THROUGH)
         self._lock = builder.lock
 
     def names(self) -> tuple[str, ...]:
         """Those that are written in the configuration."""
-        return tuple(self._aliases)
+        return tuple(self._written)
 
     def all(self) -> tuple[Alias, ...]:
         """Every alias that was made so far, passed-through models included."""
@@ -346,7 +355,8 @@ class _Names:
         if found is None:
             found = self._make(name)  # may read profiles, so not under the lock
             with self._lock:
-                found = self._passed.setdefault(name, found)
+                kept: MutableMapping[str, Alias] = self._aliases if name in self._written else self._passed
+                found = kept.setdefault(name, found)
         return found
 
     def _make(self, name: str) -> Alias:
@@ -367,14 +377,18 @@ class _Names:
         return self._builder.alias(replace(alias, name=name), (Use(deployment=deployment),))
 
     def _unknown(self, name: str) -> UnknownAlias:
-        near = get_close_matches(name, self._aliases, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(self._aliases) or 'none'}"
+        near = get_close_matches(name, self._written, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(self._written) or 'none'}"
         return UnknownAlias(f"no alias or deployment is called {name[:200]!r}{hint}")
 
 
 def _inherit(config: Config, previous: Runtime) -> Heritage:
     # A strategy may go by price, so other prices let all of them begin anew.
-    aliases = previous.aliases.all() if config.pricing == previous.config.pricing else ()
+    aliases: tuple[Alias, ...] = ()
+    if config.pricing == previous.config.pricing:
+        made = previous.aliases.all()
+        unused = set(previous.aliases.names()) - {alias.name for alias in made}  # since the reload before
+        aliases = (*previous.heritage.aliases(unused), *made)
     judge_anew = config.lifecycle != previous.config.lifecycle
     return Heritage(previous.made(), aliases, previous.heritage, judge_anew=judge_anew)
 

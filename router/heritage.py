@@ -51,7 +51,7 @@ class Heritage:
 
     def deployment(self, fresh: Deployment) -> Deployment:
         """The deployment that stands for this place already, else ``fresh`` itself."""
-        kept = self._known.get(place_of(fresh.target))
+        kept = self._known.get(place_of(fresh.target)) if self._known else None
         taken = fresh if kept is None else kept
         if self._apply_later:
             self._taken.append(taken)
@@ -71,6 +71,10 @@ class Heritage:
         if old is None or _parts(old) != _parts(fresh) or type(old.strategy) is not type(fresh.strategy):
             return fresh
         return replace(fresh, uses=old.uses, strategy=old.strategy, prepared=old.pool)
+
+    def aliases(self, names: Iterable[str]) -> tuple[Alias, ...]:
+        """Those of these names that an earlier configuration has made."""
+        return tuple(self._aliases[name] for name in names if name in self._aliases)
 
     def apply(self) -> tuple[Deployment, ...]:
         """From now on deployments have their new settings. Those that went on."""

@@ -60,13 +60,13 @@ def result(call: Call, entries: Sequence[Entry], request_id: str | None) -> Imag
     Raises ContentFiltered, Unavailable or BadResponse when there is not one picture. When there are some, the others are
     reported as missing: a picture that was paid for is not thrown away because its neighbour was refused.
     """
-    checked = [_checked(entry) for entry in entries]
+    checked: list[Entry | Image] = [_checked(entry) for entry in entries]
     checked += [
         Entry(fault="unreadable", message=f"the answer holds {len(checked)} of {call.images} pictures")
         for _ in range(call.images - len(checked))
     ]
-    images = tuple(Image(entry.b64, seed=entry.seed) for entry in checked if not entry.fault)
-    lost = [(index, entry) for index, entry in enumerate(checked) if entry.fault]
+    images = tuple(found for found in checked if isinstance(found, Image))
+    lost = [(index, found) for index, found in enumerate(checked) if isinstance(found, Entry)]
     if not images:
         raise _error([entry for _, entry in lost], request_id)
     missing = tuple(
@@ -76,16 +76,17 @@ def result(call: Call, entries: Sequence[Entry], request_id: str | None) -> Imag
     return ImageResult(images=images, missing=missing, request_id=request_id, warnings=_warnings(call, images, missing))
 
 
-def _checked(entry: Entry) -> Entry:
+def _checked(entry: Entry) -> Entry | Image:
+    """The picture, if it is one that is whole. Its header has been read, and is kept."""
     if entry.fault:
         return entry
     try:
-        picture = Image(entry.b64)
+        picture = Image(entry.b64, seed=entry.seed)
         if not _ends_well(picture):
             _check_end(picture.format, picture.bytes)
     except ValueError as error:
         return Entry(fault="unreadable", message=f"the answer holds something that is not a picture: {error}")
-    return entry
+    return picture
 
 
 def _ends_well(picture: Image) -> bool:
