@@ -140,6 +140,13 @@ class ImageRequest:
     native: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     warnings: tuple[Warning, ...] = ()
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` makes of this request, made the first time and kept as long as the request: as `Picture.once`."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
 
 
 class Secret:

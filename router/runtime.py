@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -18,11 +17,13 @@ from .cache import Cache
 from .config import Config
 from .config.durations import parse_duration
 from .context import Context, Trail
+from .crew import Errand
 from .deployment import Deployment
 from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
 from .endings import unsent
 from .heritage import Heritage
+from .known import Known
 from .plan import Alias
 from .prices import cost_of
 from .records import Result
@@ -67,6 +68,8 @@ class Runtime:
     warnings: tuple[Warning, ...] = ()
     sources: Sources = field(default_factory=Sources)
     """Where input pictures may be read from."""
+    known: Known = field(default_factory=Known, repr=False)
+    """Requests that were read before."""
     heritage: Heritage = field(default_factory=Heritage, repr=False)
     """Live state of earlier configurations."""
 
@@ -106,7 +109,7 @@ class Run:
         self.runtime = runtime
         self.started = runtime.context.clock() if started is None else started
         route, options, self.request = read(runtime, alias, prompt, params)
-        self.calls: set[Future[Any]] = set()
+        self.calls: set[Errand] = set()
         """Upstream calls under way or waiting for a thread, kept by a driver that has threads for them."""
         self.trail = options.trail(route, self.started)
         self.span: RequestSpan = runtime.telemetry.request(
@@ -223,11 +226,12 @@ class Run:
 def read(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> tuple[Alias, Options, ImageRequest]:
     """What a caller asks for, and of whom. Raises InvalidRequest, UnknownAlias."""
     route, options = addressed(runtime, alias, params)
-    return (
-        route,
-        options,
-        build_request(prompt, runtime.sources, offered(route), strict=options.strict or route.strict, **params),
-    )
+    strict = options.strict or route.strict
+
+    def fresh() -> ImageRequest:
+        return build_request(prompt, runtime.sources, offered(route), strict=strict, **params)
+
+    return route, options, runtime.known.request(route.name, prompt, strict, params, fresh)
 
 
 def addressed(runtime: Runtime, alias: str, params: dict[str, Any]) -> tuple[Alias, Options]:
