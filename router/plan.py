@@ -157,7 +157,7 @@ class Planner:
         refusals: dict[str, InvalidRequest] = {}
         for model, uses in roster.models.items():
             try:
-                calls = request.once((model, part), lambda uses=uses: self._write(request, uses[0].deployment, part))
+                calls = request.once((model, part), partial(self._write, request, uses[0].deployment, part))
             except InvalidRequest as error:
                 refusals[model] = error
                 continue

@@ -15,7 +15,6 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lascaux.providers.bedrock import answer_json
 from lascaux.providers.bedrock.answer_json import read_json
 from lascaux.providers.bedrock.connections import Connections, Line
 from lascaux.providers.bedrock.heads import plain_head
@@ -136,7 +135,7 @@ def test_an_ordinary_answer_is_not_parsed_letter_by_letter(monkeypatch: pytest.M
         seen.append(len(body))
         return real(body)
 
-    monkeypatch.setattr(answer_json.orjson, "loads", loads)
+    monkeypatch.setattr("lascaux.providers.bedrock.answer_json.orjson.loads", loads)
     read_json(orjson.dumps({"seeds": [7], "finish_reasons": [None], "images": [PICTURE * 9]}))
     assert max(seen) < 100
 

@@ -204,7 +204,7 @@ class Transport:
             sent |= sign(proof, path=place.path, headers=sent, body=data, region=target.region, now=self._wall())
         sent["user-agent"] = f"lascaux/{__version__}"
         sent["content-length"] = str(len(data))
-        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        lines = "".join([f"{name}: {value}\r\n" for name, value in sent.items()])
         return Sealed(f"POST {place.where} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
 
     def _place(self, target: Target) -> _Place:
