@@ -8,7 +8,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -27,7 +27,7 @@ from .context import Context, Guard
 from .deployment import Deployment
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
-from .heritage import Heritage
+from .heritage import Heritage, account_of
 from .learning import Quota
 from .line import Line
 from .plan import Alias, Planner, Use
@@ -37,12 +37,12 @@ from .retry import RetryBudget, RetryPolicy
 from .runtime import Runtime
 from .strategies import STRATEGIES
 from .telemetry import Telemetry
+from .today import utc_today
 
 __all__ = ["build", "rebuild"]
 
 _OWN = (Kind.PROVISIONED, Kind.CUSTOM_DEPLOYMENT, Kind.IMPORTED)
 """Models that an account runs for itself: they outlive the public model."""
-_EPOCH = date(1970, 1, 1).toordinal()
 _PASSED_THROUGH = 1000
 """Models that came in by a pattern and are remembered with their live state."""
 
@@ -61,7 +61,7 @@ def build(
 
     Raises ConfigError for what can only be known now: unknown models, regions, credentials that can not be complete.
     """
-    return _Builder(config, rng or Random(config.routing.seed), today or _today).runtime(
+    return _Builder(config, rng or Random(config.routing.seed), today or partial(utc_today, time.time)).runtime(
         provider, clock or time.monotonic, tracer_provider, meter_provider
     )
 
@@ -74,17 +74,6 @@ def rebuild(config: Config, previous: Runtime) -> Runtime:
     """
     context = previous.context
     return _Builder(config, context.rng, context.today, previous).runtime(previous.provider, context.clock)
-
-
-def _today() -> date:
-    """Rates and lifecycles count days in UTC."""
-    return _day(int(time.time() // 86400))
-
-
-@lru_cache(maxsize=2)
-def _day(number: int) -> date:
-    """The day that began so many days after 1970."""
-    return date.fromordinal(_EPOCH + number)
 
 
 class _Builder:
@@ -101,7 +90,7 @@ class _Builder:
         self.deployments: dict[str, Deployment] = {}
         self._credentials: dict[str | None, Credentials] = {}
         """By name: a thousand deployments that name the same share one."""
-        self.quotas = {_account(kept.target): kept.limits.quota for kept in self.heritage.deployments}
+        self.quotas = {account_of(kept.target): kept.limits.quota for kept in self.heritage.deployments}
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
@@ -246,7 +235,7 @@ class _Builder:
 
     def _quota(self, target: Target) -> Quota:
         """What AWS keeps per account, region and model is learned together."""
-        return self.quotas.setdefault(_account(target), Quota())
+        return self.quotas.setdefault(account_of(target), Quota())
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile
@@ -391,11 +380,6 @@ def _inherit(config: Config, previous: Runtime) -> Heritage:
         aliases = (*previous.heritage.aliases(unused), *made)
     judge_anew = config.lifecycle != previous.config.lifecycle
     return Heritage(previous.made(), aliases, previous.heritage, judge_anew=judge_anew)
-
-
-def _account(target: Target) -> tuple[object, ...]:
-    """Whose quota a call counts against."""
-    return target.model, target.model_id, target.region, target.credentials, target.endpoint_url
 
 
 def _wire_id(wire: ModelRef, model: Model) -> str:

@@ -9,7 +9,7 @@ from ..providers.types import Credentials, Target
 from .deployment import Deployment
 from .plan import Alias
 
-__all__ = ["Heritage", "place_of"]
+__all__ = ["Heritage", "account_of", "place_of"]
 
 _REMEMBERED = 1000
 """Deployments that no configuration names any more: an edit that is taken back finds their state again."""
@@ -102,6 +102,11 @@ class Heritage:
 def _parts(alias: Alias) -> list[tuple[Deployment, float, int]]:
     """Whom it picks from. A deployment that went on is the same object."""
     return [(use.deployment, use.weight, use.priority) for use in alias.uses]
+
+
+def account_of(target: Target) -> tuple[object, ...]:
+    """Whose quota a call counts against."""
+    return target.model, target.model_id, target.region, target.credentials, target.endpoint_url
 
 
 def place_of(target: Target) -> Target:
