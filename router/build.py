@@ -207,13 +207,12 @@ class _Builder:
         ref = ModelRef.parse(config.model)
         wire = ModelRef.parse(config.inference_profile) if config.inference_profile else ref
         model = self._model(config, ref, wire)
+        located = wire if wire.region or not ref.region else replace(wire, region=ref.region)
         target = Target(
             deployment=config.name,
             model=model.id,
             model_id=_wire_id(wire, model),
-            region=find_region(
-                replace(wire, region=wire.region or ref.region), deployment=config.region, credentials=credentials
-            ),
+            region=find_region(located, deployment=config.region, credentials=credentials),
             credentials=credentials,
             endpoint_url=config.endpoint_url,
             use_fips=config.use_fips,

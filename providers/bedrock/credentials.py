@@ -181,7 +181,7 @@ def find_region(
     """
     spec = credentials or Credentials()
     profile = None
-    environment = environment_region(env)
+    environment = None if deployment or ref.region else environment_region(env)
     if not deployment and not ref.region:
         if spec.profile:
             profile = _profile_region(spec)
