@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
 from ..pricing import Cost, PriceBook
@@ -259,6 +259,8 @@ class Options:
     @classmethod
     def take(cls, params: dict[str, Any]) -> Options:
         """Take them out of ``params``. Raises InvalidRequest that names the option."""
+        if _OPTIONS.isdisjoint(params):
+            return _NO_OPTIONS
         return cls(
             _option(params, "strict", bool, False, "true or false"),
             _seconds(params, "deadline"),
@@ -281,6 +283,18 @@ class Options:
             caching=self.cache,
             routing_key=self.routing_key,
         )
+
+
+_OPTIONS = frozenset(one.name for one in fields(Options))
+_NO_OPTIONS = Options(
+    strict=False,
+    deadline=None,
+    attempt_timeout=None,
+    max_wait=None,
+    tenant="",
+    cache=True,
+    routing_key=None,
+)
 
 
 def _option(params: dict[str, Any], name: str, kind: type[T], default: T | None, allowed: str) -> Any:

@@ -60,13 +60,14 @@ def test_what_has_parts_or_pictures_is_read_anew() -> None:
         next(count)
         return build_request("an otter")
 
-    for params in (
+    given: tuple[dict[str, Any], ...] = (
         {"image": "otter.png"},
         {"native": {}},
         {"extra_body": None},
         {"colors": ["#fff"]},
-        {"seed": 10**3 * 1j},
-    ):
+        {"seed": 1j},
+    )
+    for params in given:
         for _ in range(2):
             known.request("hero", "an otter", False, params, fresh)
     for _ in range(2):
