@@ -153,7 +153,11 @@ def main() -> None:
         server = multiprocessing.Process(target=serve, args=(size, theirs), daemon=True)
         server.start()
         url = f"http://127.0.0.1:{ours.recv()}"
-        contestants = [partial(measure, by_hand(url)), partial(measure, by_router(url)), by_async_router(url)]
+        contestants: list[Measure] = [
+            partial(measure, by_hand(url)),
+            partial(measure, by_router(url)),
+            by_async_router(url),
+        ]
         seeds = itertools.count(1)
         for contestant in contestants:
             contestant(seeds, 0.2)
