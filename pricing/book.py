@@ -16,6 +16,9 @@ from .types import Cost, Rate, RateCard, Usage
 
 __all__ = ["Change", "Diff", "PriceBook"]
 
+_REMEMBERED = 4096
+"""Answers that are kept. A book never changes, and the same few kinds of usage are priced again and again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -57,6 +60,7 @@ class PriceBook:
         self.gaps = table.gaps
         self.overrides = tuple(overrides)
         self.version = f"{table.version}+overrides.{digest(self.overrides)}" if overrides else table.version
+        self._priced: dict[tuple[Usage, date], Cost] = {}
         self._cards = {name: card for card in table.cards for name in (card.model, *card.aliases)}
 
     @classmethod
@@ -105,7 +109,17 @@ class PriceBook:
         that rate, with confidence ``expired``; an override that has ended is over. Before the first known day, and
         where the table has a gap, the price is unknown.
         """
-        usage, day = self._completed(usage), _day(on)
+        asked = usage, _day(on)
+        known = self._priced.get(asked)
+        if known is None:
+            known = self._price(*asked)
+            if len(self._priced) >= _REMEMBERED:
+                self._priced = {}
+            self._priced[asked] = known
+        return known
+
+    def _price(self, usage: Usage, day: date) -> Cost:
+        usage = self._completed(usage)
         rates = self._rates(usage)
         card = self._cards.get(usage.model)
         expired = False

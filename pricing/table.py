@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def read_table(path: str | Path) -> Table:
     """The table in a file. Raises PriceTableError that names the file, and the field if one is wrong."""
     try:
         source = Path(path).read_text(encoding="utf-8")
-        return _table(yaml.load(source, Loader=_Loader))
+        return _read(source)
     except OSError as error:
         raise PriceTableError(f"{path}: can not be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -106,6 +107,12 @@ def read_table(path: str | Path) -> Table:
         raise PriceTableError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
     except ValueError as error:  # ours, or a date that the calendar does not have
         raise PriceTableError(f"{path}: {error}") from None
+
+
+@lru_cache(maxsize=4)
+def _read(source: str) -> Table:
+    """By the text itself, so that a file which has changed is read anew; a table never changes."""
+    return _table(yaml.load(source, Loader=_Loader))
 
 
 class _Loader(yaml.CSafeLoader):

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 import pybase64
 
-__all__ = ["PictureHeader", "read_header"]
+__all__ = ["Letters", "PictureHeader", "is_base64", "read_header", "read_tail"]
+
+Letters = str | memoryview
+"""Base64: a text, or a view of its ASCII letters in a larger buffer."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_SEGMENTS = 1024
+_STEP = 128 * 1024
+"""Letters that are decoded at a time to check them: what comes of them stays in the processor's cache."""
 _LOSSY_START = b"\x9d\x01\x2a"
 
 
@@ -22,13 +27,13 @@ class PictureHeader:
     height: int
 
 
-def read_header(b64: str) -> PictureHeader:
+def read_header(b64: Letters) -> PictureHeader:
     """The header of a base64 picture. Raises ValueError if it is none of the three formats.
 
     Only the bytes that are looked at are decoded, wherever they lie: a JPEG whose size stands behind a megabyte of
     metadata costs no more than one without. The rest of the text is not checked.
     """
-    if not isinstance(b64, str) or len(b64) % 4:
+    if not isinstance(b64, Letters) or len(b64) % 4:
         raise ValueError("not base64")
     start = _bytes(b64, 0, 16)
     if start[:8] == _PNG:
@@ -44,7 +49,24 @@ def read_header(b64: str) -> PictureHeader:
     return header
 
 
-def _bytes(b64: str, offset: int, length: int) -> bytes:
+def is_base64(b64: memoryview) -> bool:
+    """Would all of it decode? Nothing of it is kept, so a picture of any size needs no memory for this."""
+    try:
+        for start in range(0, len(b64), _STEP):
+            piece = pybase64.b64decode(b64[start : start + _STEP], validate=True)
+            if len(piece) != _STEP // 4 * 3 and start + _STEP < len(b64):
+                return False  # it ends, with a "=", before its end
+    except ValueError:
+        return False
+    return True
+
+
+def read_tail(b64: memoryview, count: int) -> bytes:
+    """The last ``count`` bytes of the file, or a few more; all of them if it has no more."""
+    return pybase64.b64decode(b64[-(count // 3 + 2) * 4 :], validate=True)
+
+
+def _bytes(b64: Letters, offset: int, length: int) -> bytes:
     """The bytes at ``offset``; 4 letters hold 3 bytes, so any place can be read alone."""
     first = offset // 3
     last = -(-(offset + length) // 3)
@@ -55,14 +77,14 @@ def _bytes(b64: str, offset: int, length: int) -> bytes:
     return found
 
 
-def _png(b64: str) -> PictureHeader:
+def _png(b64: Letters) -> PictureHeader:
     data = _bytes(b64, 8, 16)
     if data[4:8] != b"IHDR":
         raise ValueError("a PNG that does not begin with its size")
     return PictureHeader("png", int.from_bytes(data[8:12], "big"), int.from_bytes(data[12:16], "big"))
 
 
-def _jpeg(b64: str) -> PictureHeader:
+def _jpeg(b64: Letters) -> PictureHeader:
     offset = 2
     for _ in range(_MOST_SEGMENTS):
         mark, kind = _bytes(b64, offset, 2)
@@ -80,7 +102,7 @@ def _jpeg(b64: str) -> PictureHeader:
     raise ValueError("a JPEG that does not tell its size")
 
 
-def _webp(b64: str) -> PictureHeader:
+def _webp(b64: Letters) -> PictureHeader:
     kind = _bytes(b64, 12, 4)
     if kind == b"VP8X":
         data = _bytes(b64, 24, 6)

@@ -140,6 +140,13 @@ class ImageRequest:
     native: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     warnings: tuple[Warning, ...] = ()
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` makes of this request, made the first time and kept as long as the request: as `Picture.once`."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
 
 
 class Secret:
@@ -289,24 +296,38 @@ class Image:
     the provider drew one and did not say which.
     """
 
-    __slots__ = ("_header", "b64", "finish_reason", "seed")
+    __slots__ = ("_header", "_letters", "finish_reason", "seed")
 
-    def __init__(self, b64: str, *, seed: int | None = None, finish_reason: str = "success") -> None:
-        self.b64 = b64
+    def __init__(self, b64: str | memoryview, *, seed: int | None = None, finish_reason: str = "success") -> None:
+        """``b64`` may be a view of ASCII letters in a larger buffer, which it keeps; it becomes a text when asked for."""
+        self._letters = b64
         self.seed = seed
         self.finish_reason = finish_reason
         self._header: PictureHeader | None = None
 
     @property
+    def b64(self) -> str:
+        """The file as base64 text."""
+        letters = self._letters
+        if isinstance(letters, memoryview):
+            letters = self._letters = str(letters, "ascii")  # kept, and the buffer let go: nobody pays for it twice
+        return letters
+
+    @property
+    def letters(self) -> str | memoryview:
+        """The base64 as it is kept: to send it on, or to measure it, without making a text of it."""
+        return self._letters
+
+    @property
     def bytes(self) -> bytes:
         """The picture's file content."""
-        return pybase64.b64decode(self.b64, validate=True)
+        return pybase64.b64decode(self._letters, validate=True)
 
     @property
     def header(self) -> PictureHeader:
         """Format and size, read from the first kilobytes. Raises ValueError if this is not a picture."""
         if self._header is None:
-            self._header = read_header(self.b64)
+            self._header = read_header(self._letters)
         return self._header
 
     @property
@@ -330,6 +351,10 @@ class Image:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(self.bytes)
         return target
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """A view can not be pickled; the text can."""
+        return None, {"_letters": self.b64, "seed": self.seed, "finish_reason": self.finish_reason, "_header": None}
 
     def __repr__(self) -> str:
         try:

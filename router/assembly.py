@@ -31,6 +31,8 @@ def converted(served: Served) -> Served:
 
     One picture after the other, so that no more than one is decoded at a time. What stands in the cache stays as it came.
     """
+    if all(piece.entry is None or piece.entry.call.delivery is None for piece in served):
+        return served
     return tuple(piece if piece.entry is None else replace(piece, entry=_converted(piece.entry)) for piece in served)
 
 

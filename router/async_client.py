@@ -18,6 +18,7 @@ from .cache import Flight
 from .client import Client, in_context
 from .config import Config
 from .context import Trail
+from .crew import Crew, Errand
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
 from .endings import too_late, unsent
@@ -54,7 +55,7 @@ class AsyncRouter(Client):
         self._new_pools()
 
     def _new_pools(self) -> None:
-        self._pool = ThreadPoolExecutor(self._max_workers, thread_name_prefix="lascaux-call")
+        self._crew = Crew(self._max_workers, "lascaux-call")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="lascaux-read")
         # Left to the garbage collector: who was served while the router was closed still gets the format asked for.
         self._converters = ThreadPoolExecutor(_CONVERTERS, thread_name_prefix="lascaux-convert")
@@ -116,7 +117,7 @@ class AsyncRouter(Client):
         self._loop = weakref.ref(loop)
         for task, run in tuple(self._requests.items()):
             if task.get_loop().is_closed() and self._requests.pop(task, None) is run:
-                if all(call.done() for call in run.calls):
+                if all(call.done for call in run.calls):
                     _close(run.flow)
                 run.fail(asyncio.CancelledError())
                 self._generations.leave(run.runtime)
@@ -231,26 +232,32 @@ class AsyncRouter(Client):
 
     async def _send(self, run: Run, flow: Flow, send: Send) -> Any:
         """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
+        loop = asyncio.get_running_loop()
+        bell: asyncio.Future[None] = loop.create_future()
+        call = Errand(in_context(partial(run.exchange, send)), partial(_returned, loop, bell, run, flow))
+        run.calls.add(call)
+        late: list[bool] = []
+        # A timer costs less than `asyncio.wait`. What has begun is not cancelled by it, and ends in time by itself.
+        left = send.until - self._runtime.context.clock()
+        timer = loop.call_later(max(left, 0.0), lambda waiting: late.append(waiting.cancel()), call)
         try:
-            future = self._pool.submit(in_context(run.exchange), send)
+            self._dispatch(call)  # the last step: the thread needs the interpreter's lock, which we hold until we wait
+            await bell
+            if call.cancelled:
+                raise _no_thread() if any(late) else unsent()
+            return call.result()
+        finally:
+            timer.cancel()
+            run.calls.discard(call)
+            del call  # it holds its error, whose traceback holds this frame
+
+    def _dispatch(self, call: Errand) -> None:
+        try:
+            self._crew.send(call)
         except RuntimeError:
             if not self._closed:
                 raise
             raise unsent() from None  # `aclose` was quicker
-        future.add_done_callback(partial(_orphaned, asyncio.get_running_loop(), run, flow))
-        bell = _bell(future)
-        run.calls.add(future)
-        try:
-            await asyncio.wait({bell}, timeout=send.until - self._runtime.context.clock())
-            if not future.done() and future.cancel():
-                raise AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
-            await bell
-            if future.cancelled():
-                raise unsent()
-            return future.result()
-        finally:
-            run.calls.discard(future)
-            del future  # it holds its error, whose traceback holds this frame
 
     async def aclose(self) -> None:
         """Give back threads and connections, once the calls under way have ended.
@@ -258,8 +265,8 @@ class AsyncRouter(Client):
         New requests, and those that stand in line, are refused.
         """
         self._stop()
-        for pool in (self._readers, self._pool):
-            await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
+        for shutdown in (self._readers.shutdown, self._crew.shutdown):
+            await asyncio.get_running_loop().run_in_executor(None, shutdown)
         self._runtime.provider.close()
 
     async def __aenter__(self) -> Self:
@@ -271,18 +278,18 @@ class AsyncRouter(Client):
         await self.aclose()
 
 
+def _no_thread() -> AttemptTimeout:
+    return AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
+
+
 def _bell(future: Future[Any]) -> asyncio.Future[None]:
     """Done once ``future`` is. `asyncio.wrap_future` would tie it, with its outcome, into a ring for the collector."""
     loop = asyncio.get_running_loop()
     bell: asyncio.Future[None] = loop.create_future()
 
-    def settle() -> None:
-        if not bell.done():
-            bell.set_result(None)
-
     def ring(_: Future[Any]) -> None:
         with suppress(RuntimeError):  # the event loop may be closed
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(_settle, bell)
 
     future.add_done_callback(ring)
     return bell
@@ -301,11 +308,19 @@ async def _aside(pool: ThreadPoolExecutor, function: Callable[..., T], *args: An
         del future  # it holds its error, whose traceback holds this frame
 
 
-def _orphaned(loop: asyncio.AbstractEventLoop, run: Run, flow: Flow, _: Future[Any]) -> None:
-    """A call has ended in its thread, and nobody can be told, because the event loop is closed: give its place back."""
+def _returned(loop: asyncio.AbstractEventLoop, bell: asyncio.Future[None], run: Run, flow: Flow) -> None:
+    """A call has ended in its thread: say so. If nobody can be told, for the loop is closed, give its place back."""
     if loop.is_closed():
         _close(flow)
         _close(run.flow)
+        return
+    with suppress(RuntimeError):  # it may be closed at this moment
+        loop.call_soon_threadsafe(_settle, bell)
+
+
+def _settle(bell: asyncio.Future[None]) -> None:
+    if not bell.done():
+        bell.set_result(None)
 
 
 def _close(flow: Flow) -> None:

@@ -9,8 +9,9 @@ pass, first come first served, with backoff after failures).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..providers.errors import Effect, LascauxError, RequestError, Throttled
@@ -219,7 +220,8 @@ class _Part:
             score=permit.score,
         )
         self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
-        record = Attempt(
+        record = partial(
+            Attempt,
             ordinal=ordinal,
             part=self.number,
             alias=step.alias.name,
@@ -230,8 +232,6 @@ class _Part:
             task=call.task.value,
             images=call.images,
             started=started - self.trail.started,
-            duration=0.0,
-            outcome="ok",
             probe=permit.probe,
             panic=permit.panic,
             waited=self.turn.lap(),
@@ -243,7 +243,7 @@ class _Part:
             self._settle(permit, error, abandoned=silent)
             if not silent:
                 self._teach(step, permit, started, error)
-            self._record(record, outcome=error.code, error=remembered(error), may_be_billed=error.may_be_billed)
+            self._record(record, started, error.code, error=remembered(error), may_be_billed=error.may_be_billed)
             if not error.retry:
                 raise
             self._learn(step.alias.name, candidate.name, error)
@@ -253,7 +253,7 @@ class _Part:
             raise
         self._settle(permit, None)
         self._teach(step, permit, started, None)
-        self._record(record, request_id=result.request_id, cost=cost)
+        self._record(record, started, request_id=result.request_id, cost=cost)
         entry = Entry(result, cost, target, call)
         if candidate.key is not None and not result.missing:
             yield Store(candidate.key, entry)
@@ -367,10 +367,10 @@ class _Part:
                 now = self.context.clock()
                 learn(permit.candidate, now, now - started, error)
 
-    def _record(self, record: Attempt, **outcome: Any) -> None:
-        duration = self.context.clock() - self.trail.started - record.started
-        outcome.setdefault("request_id", getattr(outcome.get("error"), "request_id", None))
-        self.trail.attempts.append(replace(record, duration=duration, **outcome))
+    def _record(self, record: Callable[..., Attempt], started: float, outcome: str = "ok", **facts: Any) -> None:
+        facts.setdefault("request_id", getattr(facts.get("error"), "request_id", None))
+        made = record(duration=self.context.clock() - started, outcome=outcome, **facts)
+        self.trail.attempts.append(made)
 
     def _learn(self, alias: str, name: str, error: LascauxError) -> None:
         kind = (alias, type(error).default_code)

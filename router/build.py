@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from difflib import get_close_matches
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,14 +20,14 @@ from ..providers.bedrock.credentials import find_region
 from ..providers.bedrock.ids import Kind, ModelRef
 from ..providers.catalog import Catalog, Model
 from ..providers.errors import LascauxError
-from ..providers.types import Target, Task, Warning
+from ..providers.types import Credentials, Target, Task, Warning
 from .cache import Cache, MemoryCache, NoCache
 from .config import AliasConfig, Config, DeploymentConfig
 from .context import Context, Guard
-from .deployment import Deployment
+from .deployment import Deployment, wire_id
 from .errors import ConfigError, UnknownAlias
 from .health import HealthPolicy
-from .heritage import Heritage
+from .heritage import Heritage, account_of
 from .labels import Labels
 from .learning import Quota
 from .line import Line
@@ -38,6 +39,7 @@ from .runtime import Runtime
 from .share import WHOLE, Share, unshared
 from .strategies import STRATEGIES
 from .telemetry import Telemetry
+from .today import utc_today
 
 __all__ = ["build", "rebuild"]
 
@@ -62,7 +64,7 @@ def build(
 
     Raises ConfigError for what can only be known now: unknown models, regions, incomplete credentials, limits too small.
     """
-    builder = _Builder(config, rng or Random(config.routing.seed), today or _today, share)
+    builder = _Builder(config, rng or Random(config.routing.seed), today or partial(utc_today, time.time), share)
     return builder.runtime(provider, clock or time.monotonic, tracer_provider, meter_provider)
 
 
@@ -75,11 +77,6 @@ def rebuild(config: Config, previous: Runtime) -> Runtime:
     context = previous.context
     builder = _Builder(config, context.rng, context.today, previous.share, previous)
     return builder.runtime(previous.provider, context.clock)
-
-
-def _today() -> date:
-    """Rates and lifecycles count days in UTC."""
-    return datetime.now(UTC).date()
 
 
 class _Builder:
@@ -97,7 +94,9 @@ class _Builder:
         self.health = HealthPolicy(**_fields(config.health))
         self.retry = RetryPolicy(**_fields(config.retry))
         self.deployments: dict[str, Deployment] = {}
-        self.quotas = {_account(kept.target): kept.limits.quota for kept in self.heritage.deployments}
+        self._credentials: dict[str | None, Credentials] = {}
+        """By name: a thousand deployments that name the same share one."""
+        self.quotas = {account_of(kept.target): kept.limits.quota for kept in self.heritage.deployments}
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
@@ -206,17 +205,18 @@ class _Builder:
 
     def deployment(self, config: DeploymentConfig) -> Deployment:
         """Resolve what a deployment is: base model, wire id, region, credentials."""
-        credentials = self.config.credentials_for(config.credentials)
+        credentials = self._credentials.get(config.credentials)
+        if credentials is None:
+            credentials = self._credentials[config.credentials] = self.config.credentials_for(config.credentials)
         ref = ModelRef.parse(config.model)
         wire = ModelRef.parse(config.inference_profile) if config.inference_profile else ref
         model = self._model(config, ref, wire)
+        located = wire if wire.region or not ref.region else replace(wire, region=ref.region)
         target = Target(
             deployment=config.name,
             model=model.id,
-            model_id=_wire_id(wire, model),
-            region=find_region(
-                replace(wire, region=wire.region or ref.region), deployment=config.region, credentials=credentials
-            ),
+            model_id=wire_id(wire, model),
+            region=find_region(located, deployment=config.region, credentials=credentials),
             credentials=credentials,
             endpoint_url=config.endpoint_url,
             use_fips=config.use_fips,
@@ -238,7 +238,7 @@ class _Builder:
 
     def _quota(self, target: Target) -> Quota:
         """What AWS keeps per account, region and model is learned together."""
-        return self.quotas.setdefault(_account(target), Quota())
+        return self.quotas.setdefault(account_of(target), Quota())
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile
@@ -311,7 +311,11 @@ class _Builder:
 
 
 class _Names:
-    """Aliases by name, each made once, so that its strategy and its deployments keep their state."""
+    """Aliases by name, each made once, so that its strategy and its deployments keep their state.
+
+    Those that are written as such are made at once. A deployment's own name is an alias, too, but most of a thousand are
+    never used: theirs are made when somebody asks.
+    """
 
     def __init__(self, builder: _Builder) -> None:
         self._builder = builder
@@ -319,13 +323,14 @@ class _Names:
         groups = [deployment.group for deployment in self._config.deployments.values()]
         written = [*self._config.aliases, *self._config.deployments, *groups]
         patterns = {name for name, alias in self._config.aliases.items() if alias.match}
-        self._aliases = {name: self._make(name) for name in dict.fromkeys(written) if name not in patterns}
+        self._written = {name: None for name in written if name not in patterns}
+        self._aliases = {name: self._make(name) for name in self._config.aliases if name not in patterns}
         self._passed: LRUCache[str, Alias] = LRUCache(_PASSED_THROUGH)
         self._lock = builder.lock
 
     def names(self) -> tuple[str, ...]:
         """Those that are written in the configuration."""
-        return tuple(self._aliases)
+        return tuple(self._written)
 
     def all(self) -> tuple[Alias, ...]:
         """Every alias that was made so far, passed-through models included."""
@@ -342,7 +347,8 @@ class _Names:
         if found is None:
             found = self._make(name)  # may read profiles, so not under the lock
             with self._lock:
-                found = self._passed.setdefault(name, found)
+                kept: MutableMapping[str, Alias] = self._aliases if name in self._written else self._passed
+                found = kept.setdefault(name, found)
         return found
 
     def _make(self, name: str) -> Alias:
@@ -363,28 +369,20 @@ class _Names:
         return self._builder.alias(replace(alias, name=name), (Use(deployment=deployment),))
 
     def _unknown(self, name: str) -> UnknownAlias:
-        near = get_close_matches(name, self._aliases, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(self._aliases) or 'none'}"
+        near = get_close_matches(name, self._written, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(self._written) or 'none'}"
         return UnknownAlias(f"no alias or deployment is called {name[:200]!r}{hint}")
 
 
 def _inherit(config: Config, previous: Runtime) -> Heritage:
     # A strategy may go by price, so other prices let all of them begin anew.
-    aliases = previous.aliases.all() if config.pricing == previous.config.pricing else ()
+    aliases: tuple[Alias, ...] = ()
+    if config.pricing == previous.config.pricing:
+        made = previous.aliases.all()
+        unused = set(previous.aliases.names()) - {alias.name for alias in made}  # since the reload before
+        aliases = (*previous.heritage.aliases(unused), *made)
     judge_anew = config.lifecycle != previous.config.lifecycle
     return Heritage(previous.made(), aliases, previous.heritage, judge_anew=judge_anew)
-
-
-def _account(target: Target) -> tuple[object, ...]:
-    """Whose quota a call counts against."""
-    return target.model, target.model_id, target.region, target.credentials, target.endpoint_url
-
-
-def _wire_id(wire: ModelRef, model: Model) -> str:
-    """The id for the URL. The thirteen services answer only to their ``us.`` profile."""
-    if wire.kind is Kind.FOUNDATION_MODEL and not wire.is_arn and model.profile_only and model.profile:
-        return model.profile
-    return wire.model_id
 
 
 def _fields(part: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes of memory, near enough: base64 text plus a flat sum for the rest."""
-        return 2048 + sum(len(image.b64) for image in self.result.images)
+        return 2048 + sum(len(image.letters) for image in self.result.images)
 
 
 def call_key(call: Call, tenant: str = "") -> str:
@@ -42,11 +42,10 @@ def call_key(call: Call, tenant: str = "") -> str:
     It covers base model, canonical body (`Call.told`), guardrail headers and tenant. Region, deployment, profile and
     credentials are not part of it: they decide who answers, not what.
     """
-    digest = hashlib.blake2b(_KEY_VERSION, digest_size=16)
-    for part in (tenant, call.model, dict(call.headers), call.told):
-        digest.update(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
-        digest.update(b"\0")
-    return digest.hexdigest()
+    parts = [
+        orjson.dumps(part, option=orjson.OPT_SORT_KEYS) for part in (tenant, call.model, dict(call.headers), call.told)
+    ]
+    return hashlib.blake2b(_KEY_VERSION + b"\0".join(parts) + b"\0", digest_size=16).hexdigest()
 
 
 class Cache(Protocol):

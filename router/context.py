@@ -14,7 +14,7 @@ from .plan import Alias, Planner
 from .records import Attempt, Exclusion, Route
 from .retry import RetryBudget
 
-__all__ = ["Context", "Guard", "Trail"]
+__all__ = ["Context", "Flag", "Guard", "Trail"]
 
 
 class Guard:
@@ -34,6 +34,23 @@ class Guard:
 
     def __exit__(self, *exception: object) -> None:
         self._lock.release()
+
+
+class Flag:
+    """Once set, set: an event that nobody waits for, which needs no lock."""
+
+    __slots__ = ("__weakref__", "_set")
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def is_set(self) -> bool:
+        """Has it been set?"""
+        return self._set
+
+    def set(self) -> None:
+        """For good."""
+        self._set = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +88,7 @@ class Trail:
     tenant: str = ""
     caching: bool = True
     routing_key: str | None = None
-    stopped: threading.Event = field(default_factory=threading.Event)
+    stopped: Flag = field(default_factory=Flag)
     """Set when the caller has gone: what is under way may end, nothing new is started."""
     sent: threading.Event = field(default_factory=threading.Event)
     """Set, under the router's lock, when the first call departs."""

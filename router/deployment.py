@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
+from ..providers.bedrock.ids import Kind, ModelRef
+from ..providers.catalog import Model
 from ..providers.errors import Effect, LascauxError
 from ..providers.types import Call, Target
 from .health import CircuitBreaker, HealthPolicy, State
 from .quota import Limits
 
-__all__ = ["Candidate", "Deployment", "Permit"]
+__all__ = ["Candidate", "Deployment", "Permit", "wire_id"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,3 +259,10 @@ class Deployment:
 
     def __repr__(self) -> str:
         return f"<Deployment {self.name} {self.target.model_id} {self.target.region} in_flight={self.in_flight}>"
+
+
+def wire_id(wire: ModelRef, model: Model) -> str:
+    """The id for the URL. The thirteen services answer only to their ``us.`` profile."""
+    if wire.kind is Kind.FOUNDATION_MODEL and not wire.is_arn and model.profile_only and model.profile:
+        return model.profile
+    return wire.model_id

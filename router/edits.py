@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ..providers.catalog import Catalog
@@ -39,7 +39,12 @@ def variation_params(image: Any, params: dict[str, Any]) -> tuple[str, dict[str,
 
 def offered(alias: Alias) -> tuple[Task, ...]:
     """The tasks of the models that this alias may ask; those of its fallbacks do not count."""
-    return tuple(dict.fromkeys(task for name in alias.pool.models for task in _tasks(name)))
+    return _offered(alias.pool.models)
+
+
+@lru_cache(maxsize=256)
+def _offered(models: tuple[str, ...]) -> tuple[Task, ...]:
+    return tuple(dict.fromkeys(task for name in models for task in _tasks(name)))
 
 
 @cache

@@ -9,7 +9,7 @@ from ..providers.types import Credentials, Target
 from .deployment import Deployment
 from .plan import Alias
 
-__all__ = ["Heritage", "place_of"]
+__all__ = ["Heritage", "account_of", "place_of"]
 
 _REMEMBERED = 1000
 """Deployments that no configuration names any more: an edit that is taken back finds their state again."""
@@ -51,7 +51,7 @@ class Heritage:
 
     def deployment(self, fresh: Deployment) -> Deployment:
         """The deployment that stands for this place already, else ``fresh`` itself."""
-        kept = self._known.get(place_of(fresh.target))
+        kept = self._known.get(place_of(fresh.target)) if self._known else None
         taken = fresh if kept is None else kept
         if self._apply_later:
             self._taken.append(taken)
@@ -71,6 +71,10 @@ class Heritage:
         if old is None or _parts(old) != _parts(fresh) or type(old.strategy) is not type(fresh.strategy):
             return fresh
         return replace(fresh, uses=old.uses, strategy=old.strategy, prepared=old.pool)
+
+    def aliases(self, names: Iterable[str]) -> tuple[Alias, ...]:
+        """Those of these names that an earlier configuration has made."""
+        return tuple(self._aliases[name] for name in names if name in self._aliases)
 
     def apply(self) -> tuple[Deployment, ...]:
         """From now on deployments have their new settings. Those that went on."""
@@ -98,6 +102,11 @@ class Heritage:
 def _parts(alias: Alias) -> list[tuple[Deployment, float, int]]:
     """Whom it picks from. A deployment that went on is the same object."""
     return [(use.deployment, use.weight, use.priority) for use in alias.uses]
+
+
+def account_of(target: Target) -> tuple[object, ...]:
+    """Whose quota a call counts against."""
+    return target.model, target.model_id, target.region, target.credentials, target.endpoint_url
 
 
 def place_of(target: Target) -> Target:

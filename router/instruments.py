@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
+from opentelemetry.metrics import CallbackOptions, MeterProvider, NoOpCounter, Observation, get_meter
 
 from . import telemetry_names as names
 
@@ -50,6 +50,12 @@ class Instruments:
             "Time in line of those that had to wait",
             explicit_bucket_boundaries_advisory=names.LONG_SECONDS,
         )
+
+    @property
+    def heard(self) -> bool:
+        """Does anybody count? False while no meter provider is set; asked anew each time, for one may be set later."""
+        counter = getattr(self.attempts, "_real_instrument", self.attempts)  # the API's own stands in for a later one
+        return counter is not None and not isinstance(counter, NoOpCounter)
 
     def watch(self, learned: Learned, standing: Standing) -> None:
         """Ask them at every collection."""

@@ -157,12 +157,13 @@ class Planner:
         refusals: dict[str, InvalidRequest] = {}
         for model, uses in roster.models.items():
             try:
-                calls = self._write(request, uses[0].deployment, part)
+                calls = request.once((model, part), partial(self._write, request, uses[0].deployment, part))
             except InvalidRequest as error:
                 refusals[model] = error
                 continue
             cacheable = caching and len(calls) == 1 and calls[0].reproducible
-            offers[model] = Offer(calls=calls, key=call_key(calls[0], tenant) if cacheable else None)
+            key = request.once((model, part, tenant), partial(call_key, calls[0], tenant)) if cacheable else None
+            offers[model] = Offer(calls=calls, key=key)
         return Step(
             alias=alias,
             roster=roster,

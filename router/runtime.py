@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
 from ..pricing import Cost, PriceBook
@@ -18,19 +17,21 @@ from .cache import Cache
 from .config import Config
 from .config.durations import parse_duration
 from .context import Context, Trail
+from .crew import Errand
 from .deployment import Deployment
 from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
 from .endings import unsent
 from .heritage import Heritage
 from .interest import Interest
+from .known import Known
 from .labels import Labels
 from .plan import Alias
 from .prices import cost_of
 from .records import Result
 from .share import WHOLE, Share
 from .stages import staged_flow
-from .telemetry import RequestSpan, Telemetry
+from .telemetry import AttemptSpan, RequestSpan, Telemetry
 
 __all__ = ["Aliases", "Options", "Run", "Runtime", "addressed", "read"]
 
@@ -70,6 +71,8 @@ class Runtime:
     warnings: tuple[Warning, ...] = ()
     sources: Sources = field(default_factory=Sources)
     """Where input pictures may be read from."""
+    known: Known = field(default_factory=Known, repr=False)
+    """Requests that were read before."""
     heritage: Heritage = field(default_factory=Heritage, repr=False)
     """Live state of earlier configurations."""
     share: Share = WHOLE
@@ -120,7 +123,7 @@ class Run:
         self.runtime = runtime
         self.started = runtime.context.clock() if started is None else started
         route, options, self.request = read(runtime, alias, prompt, params)
-        self.calls: set[Future[Any]] = set()
+        self.calls: set[Errand] = set()
         """Upstream calls under way or waiting for a thread, kept by a driver that has threads for them."""
         self.trail = options.trail(route, self.started)
         self.span: RequestSpan = runtime.telemetry.request(
@@ -153,9 +156,33 @@ class Run:
 
     def exchange(self, send: Send) -> tuple[ImageResult, Cost]:
         """Perform one upstream call, in the thread that calls this, under its own span."""
+        if not self.span.heard:
+            with self.span.unheard_attempt():
+                return self._exchanged(send)
+        with self._attempt(send) as span:
+            try:
+                result, cost = self._exchanged(send)
+            except LascauxError as error:
+                span.fail(
+                    error.code,
+                    request_id=getattr(error, "request_id", None),
+                    may_be_billed=error.may_be_billed,
+                    message=error.message,
+                )
+                raise
+            span.succeed(
+                response_model=send.target.model,
+                request_id=result.request_id,
+                images=len(result.images),
+                finish_reasons=[image.finish_reason for image in result.images],
+                cost_usd=cost.usd,
+            )
+            return result, cost
+
+    def _attempt(self, send: Send) -> AttemptSpan:
         target, call = send.target, send.call
         host, port = self.runtime.provider.address(target) or (None, None)
-        with self.span.attempt(
+        return self.span.attempt(
             send.ordinal,
             alias=send.alias,
             deployment=target.deployment,
@@ -169,30 +196,17 @@ class Run:
             quality=call.quality,
             server_address=host,
             server_port=port,
-        ) as span:
-            try:
-                left = send.until - self.runtime.context.clock()
-                if left <= 0:
-                    raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
-                self._depart(send)
-                result = self.runtime.provider.send(target, call, timeout=left)
-            except LascauxError as error:
-                span.fail(
-                    error.code,
-                    request_id=getattr(error, "request_id", None),
-                    may_be_billed=error.may_be_billed,
-                    message=error.message,
-                )
-                raise
-            cost = self.runtime.price(target, call, result)
-            span.succeed(
-                response_model=target.model,
-                request_id=result.request_id,
-                images=len(result.images),
-                finish_reasons=[image.finish_reason for image in result.images],
-                cost_usd=cost.usd,
-            )
-            return result, cost
+        )
+
+    def _exchanged(self, send: Send) -> tuple[ImageResult, Cost]:
+        left = send.until - self.runtime.context.clock()
+        if self.trail.stopped.is_set():
+            raise unsent()
+        if left <= 0:
+            raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
+        self._depart(send)
+        result = self.runtime.provider.send(send.target, send.call, timeout=left)
+        return result, self.runtime.price(send.target, send.call, result)
 
     def _depart(self, send: Send) -> None:
         """Count the call from now on: it may have waited for a thread since it took its place. Raises AttemptTimeout."""
@@ -206,6 +220,9 @@ class Run:
     def finish(self, served: Served) -> Result:
         """Put the result together and end the span. Pictures are handed over as they stand in ``served``."""
         result = assemble(self.request, self.trail, served, self.runtime.context.clock() - self.started)
+        if not self.span.heard:
+            self.span.close()
+            return result
         self.span.finish(
             "ok",
             deployment=result.deployment,
@@ -239,11 +256,12 @@ class Run:
 def read(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> tuple[Alias, Options, ImageRequest]:
     """What a caller asks for, and of whom. Raises InvalidRequest, UnknownAlias."""
     route, options = addressed(runtime, alias, params)
-    return (
-        route,
-        options,
-        build_request(prompt, runtime.sources, offered(route), strict=options.strict or route.strict, **params),
-    )
+    strict = options.strict or route.strict
+
+    def fresh() -> ImageRequest:
+        return build_request(prompt, runtime.sources, offered(route), strict=strict, **params)
+
+    return route, options, runtime.known.request(route.name, prompt, strict, params, fresh)
 
 
 def addressed(runtime: Runtime, alias: str, params: dict[str, Any]) -> tuple[Alias, Options]:
@@ -272,6 +290,8 @@ class Options:
     @classmethod
     def take(cls, params: dict[str, Any]) -> Options:
         """Take them out of ``params``. Raises InvalidRequest that names the option."""
+        if _OPTIONS.isdisjoint(params):
+            return _NO_OPTIONS
         return cls(
             _option(params, "strict", bool, False, "true or false"),
             _seconds(params, "deadline"),
@@ -295,6 +315,19 @@ class Options:
             caching=self.cache,
             routing_key=self.routing_key,
         )
+
+
+_OPTIONS = frozenset(one.name for one in fields(Options))
+_NO_OPTIONS = Options(
+    strict=False,
+    deadline=None,
+    attempt_timeout=None,
+    max_wait=None,
+    tenant="",
+    cache=True,
+    routing_key=None,
+    interest=None,
+)
 
 
 def _option(params: dict[str, Any], name: str, kind: type[T], default: T | None, allowed: str) -> Any:

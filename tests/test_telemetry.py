@@ -24,13 +24,14 @@ from lascaux.router.errors import ConfigError, ProviderError
 from lascaux.router.exporters import configure
 from lascaux.router.telemetry import AttemptSpan, RequestSpan, Telemetry
 from opentelemetry import context as otel_context
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode, get_current_span
 
 CANVAS = "amazon.nova-canvas-v1:0"
 PROFILE = "arn:aws:bedrock:eu-west-1:000000000000:application-inference-profile/a0a0a0a0a0a0"
@@ -666,3 +667,32 @@ def test_the_line_and_what_was_learned_can_be_watched(seen: Observed) -> None:
     del router, result  # errors keep their frames
     gc.collect()
     assert not seen.points(names.LEARNED_RPM)
+
+
+def test_what_nobody_hears_is_not_put_together(seen: Observed) -> None:
+    """Without providers a request says so; a tracer or a meter alone is somebody, and so is one set to do nothing no one."""
+    silent = Telemetry(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
+    request = silent.request("hero", "text_to_image", 1)
+    assert not request.heard
+    key = otel_context._SUPPRESS_INSTRUMENTATION_KEY
+    with request.unheard_attempt():
+        assert otel_context.get_value(key) is True
+    assert otel_context.get_value(key) is None
+    request.close()
+    assert Telemetry(tracer_provider=seen.tracers, meter_provider=NoOpMeterProvider()).request("a", "b", 1).heard
+    assert Telemetry(tracer_provider=NoOpTracerProvider(), meter_provider=seen.meters).request("a", "b", 1).heard
+
+
+def test_a_meter_provider_that_is_set_later_is_heard() -> None:
+    """The application may set one after it has made its router: nobody is asked but once a request."""
+    script = (
+        "from lascaux.router.telemetry import Telemetry\n"
+        "from opentelemetry import metrics\n"
+        "from opentelemetry.sdk.metrics import MeterProvider\n"
+        "telemetry = Telemetry()\n"
+        "before = telemetry.request('hero', 'text_to_image', 1).heard\n"
+        "metrics.set_meter_provider(MeterProvider())\n"
+        "print(before, telemetry.request('hero', 'text_to_image', 1).heard)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import threading
 import weakref
 from collections import deque
@@ -20,6 +21,7 @@ from typing import Any, cast
 from urllib3.util.wait import wait_for_read
 
 from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, ConnectionFailed
+from .heads import plain_head
 from .keys import Sealed
 from .waiting import Late, forked, within
 
@@ -55,19 +57,29 @@ class Reply:
 class Line:
     """One open connection. ``owner`` is urllib3's object, which has to live as long as its socket."""
 
-    __slots__ = ("idle_since", "owner", "process", "sock")
+    __slots__ = ("_poller", "idle_since", "owner", "process", "sock")
 
     def __init__(self, sock: Any, owner: Any) -> None:
         self.sock = sock
         self.owner = owner
         self.idle_since = 0.0
         self.process = os.getpid()
+        self._poller: Any = None
 
     def is_fresh(self, now: float) -> bool:
         """Still ours, not idle for long, and nothing to read: an end of file, or bytes that nobody asked for."""
         if self.process != os.getpid() or now - self.idle_since > MAX_IDLE:
             return False
-        return not wait_for_read(self.sock, timeout=0.0)
+        return not self._has_news()
+
+    def _has_news(self) -> bool:
+        """Is there anything to read? Asked before every call, so the poll object is made once."""
+        if not hasattr(select, "poll"):
+            return bool(wait_for_read(self.sock, timeout=0.0))
+        if self._poller is None:
+            self._poller = select.poll()
+            self._poller.register(self.sock, select.POLLIN)
+        return bool(self._poller.poll(0))
 
     def close(self) -> None:
         """Close the socket."""
@@ -161,10 +173,9 @@ class Connections:
 
     def _talk(self, line: Line, head: Sealed, body: bytes, deadline: float) -> tuple[Reply, bool]:
         cut = self._write(line, head, body, deadline)
-        response = _Response(cast(Any, _Bounded(line.sock, self._clock, deadline)), method="POST")
+        stream = _Buffered(_Reader(line.sock, self._clock, deadline), _BUFFER)
         try:
-            response.begin()
-            reply, keep = _read(response)
+            reply, keep = _answer(stream)
             return reply, keep and cut is None
         except TimeoutError:
             raise self._timeout(sent=cut is None) from None
@@ -179,7 +190,7 @@ class Connections:
         except ValueError as error:
             raise BadResponse(f"{self.name} answered with what can not be read ({type(error).__name__})") from None
         finally:
-            response.close()
+            stream.close()
 
     def _write(self, line: Line, head: Sealed, body: bytes, deadline: float) -> OSError | None:
         """Send the request. A connection cut on the way is returned: the server may have said why before it hung up."""
@@ -214,6 +225,29 @@ class Connections:
         return ConnectionBroken(f"{self.name} broke the connection {when} ({why})", may_be_billed=sent)
 
 
+def _answer(stream: _Buffered) -> tuple[Reply, bool]:
+    """The whole answer, and whether the connection may be used again.
+
+    A head in its ordinary form is taken apart here: http.client hands it to the parser of the email package, which costs
+    more than all the rest of the exchange. Nothing is taken from the stream before it is certain that the form is the
+    ordinary one, so every other head is http.client's to read.
+    """
+    head = plain_head(stream.peek(1))
+    if head is None or head.length > (MAX_ANSWER if head.status == 200 else MAX_FAULT):
+        response = _Response(cast(Any, _Opened(stream)), method="POST")
+        try:
+            response.begin()
+            return _read(response, stream)
+        finally:
+            response.close()
+    stream.read(head.size)
+    body = stream.read(head.length)
+    complete = len(body) == head.length
+    stream.close()
+    keep = complete and not stream.leftover
+    return Reply(status=head.status, headers=head.headers, body=body, complete=complete), keep
+
+
 class _Response(HTTPResponse):
     """Reads past interim answers: http.client knows 100 alone, and takes 103 for the answer itself."""
 
@@ -232,14 +266,13 @@ class _Response(HTTPResponse):
         return size
 
 
-def _read(response: HTTPResponse) -> tuple[Reply, bool]:
+def _read(response: HTTPResponse, stream: _Buffered) -> tuple[Reply, bool]:
     """The whole answer, or the beginning of a long one that is not 200; and whether the connection may be used again."""
     promised = response.length
     limit = MAX_ANSWER if response.status == 200 else MAX_FAULT
     if promised is not None and promised > limit and response.status == 200:
         raise BadResponse(f"the answer has {promised} bytes, more than {limit}")
     complete = True
-    buffered = cast(_Buffered, response.fp)
     try:
         body = response.read() if promised is not None and promised <= limit else response.read(limit + 1)
     except IncompleteRead as error:
@@ -251,7 +284,7 @@ def _read(response: HTTPResponse) -> tuple[Reply, bool]:
     headers = {name.lower(): " ".join(value.split()) for name, value in response.headers.items()}
     # An answer without a body by its status, or with two lengths, may be followed by one that nobody expects.
     ends = response.status >= 200 and response.status not in (204, 304) and _is_framed_once(response)
-    keep = ends and complete and response.isclosed() and not response.will_close and not buffered.leftover
+    keep = ends and complete and response.isclosed() and not response.will_close and not stream.leftover
     return Reply(status=response.status, headers=headers, body=body, complete=complete), keep
 
 
@@ -260,14 +293,14 @@ def _is_framed_once(response: HTTPResponse) -> bool:
     return names.count("content-length") + names.count("transfer-encoding") == 1
 
 
-class _Bounded:
-    """A socket for http.client to read from, until a deadline."""
+class _Opened:
+    """What http.client takes for a socket: it reads from a stream that is open already."""
 
-    def __init__(self, sock: Any, clock: Callable[[], float], deadline: float) -> None:
-        self._reader = _Reader(sock, clock, deadline)
+    def __init__(self, stream: _Buffered) -> None:
+        self._stream = stream
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return _Buffered(self._reader, _BUFFER)
+        return self._stream
 
 
 class _Reader(io.RawIOBase):

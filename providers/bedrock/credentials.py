@@ -62,6 +62,8 @@ class Keyring:
         self._wall = wall
         self._lock = threading.Lock()
         self._sources: dict[tuple[Credentials, str | None], Source] = {}
+        self._recent: dict[tuple[int, str], tuple[Credentials, Source]] = {}
+        """The same by identity: to hash credentials means to hash all their fields, for every call."""
         self._opened: Sessions | None = None
         forked(self)
 
@@ -71,7 +73,14 @@ class Keyring:
         Raises CredentialsError in one line, without secrets; ConnectionFailed if the time does not suffice, for then nobody
         knows whether anything is wrong with the credentials.
         """
-        return self.source(spec, region).proof(timeout)
+        recent = self._recent.get((id(spec), region))
+        if recent is not None and recent[0] is spec:
+            return recent[1].proof(timeout)
+        source = self.source(spec, region)
+        if len(self._recent) >= MAX_SOURCES:
+            self._recent = {}
+        self._recent[id(spec), region] = (spec, source)
+        return source.proof(timeout)
 
     def keys(self, spec: Credentials, region: str, *, timeout: float | None = None) -> Keys:
         """`proof` for a service other than Bedrock: an API key of Bedrock's in the environment is passed over.
@@ -89,6 +98,7 @@ class Keyring:
         """Begin anew: a lookup of the parent never ends in its child."""
         self._lock = threading.Lock()
         self._sources = {}
+        self._recent = {}
         self._opened = None
 
     def source(self, spec: Credentials, region: str) -> Source:
@@ -113,6 +123,7 @@ class Keyring:
                 link = link.source or (Credentials() if link.role_arn else None)
         with self._lock:
             self._sources = {key: source for key, source in self._sources.items() if key[0] in wanted}
+            self._recent = {}
 
     def settings(self, spec: Credentials) -> Mapping[str, str]:
         """The profile's settings for endpoints and TLS from ``~/.aws/config``; empty unless a profile is in play."""
@@ -183,7 +194,7 @@ def find_region(
     """
     spec = credentials or Credentials()
     profile = None
-    environment = environment_region(env)
+    environment = None if deployment or ref.region else environment_region(env)
     if not deployment and not ref.region:
         if spec.profile:
             profile = _profile_region(spec)

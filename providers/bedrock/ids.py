@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
@@ -134,26 +135,33 @@ class ModelRef:
         A provider written twice (``stability.stability.sd3-large-v1:0``, as in LiteLLM's page) is read once. An ARN that is
         percent-encoded already is decoded. Raises InvalidRequest with the rule that was broken.
         """
-        name, route = _strip_route(text)
-        if name[:6].lower() == "arn%3a":
-            name = unquote(name)
-        if not name:
-            _refuse("the model id is empty", allowed="a model id, an inference profile id or an ARN")
-        if len(name) > MAX_LENGTH:
-            _refuse(f"the model id has {len(name)} characters", allowed=f"at most {MAX_LENGTH}")
-        if name.startswith("arn:"):
-            ref = _parse_arn(name)
-            if route and ref.region != route:
-                _refuse(f"the route says region {route}, its ARN says {ref.region}", allowed="one region")
-            return ref
-        return _parse_id(name, route)
+        return _parsed(text)
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> ModelRef:
+    name, route = _strip_route(text)
+    if name[:6].lower() == "arn%3a":
+        name = unquote(name)
+    if not name:
+        _refuse("the model id is empty", allowed="a model id, an inference profile id or an ARN")
+    if len(name) > MAX_LENGTH:
+        _refuse(f"the model id has {len(name)} characters", allowed=f"at most {MAX_LENGTH}")
+    if name.startswith("arn:"):
+        ref = _parse_arn(name)
+        if route and ref.region != route:
+            _refuse(f"the route says region {route}, its ARN says {ref.region}", allowed="one region")
+        return ref
+    return _parse_id(name, route)
+
+
+@lru_cache(maxsize=1024)
 def encode(model_id: str) -> str:
     """The identifier as one URL path segment: percent-encoded exactly once (``:`` is ``%3A``, ``/`` is ``%2F``)."""
     return quote(model_id, safe="-._~")
 
 
+@lru_cache(maxsize=256)
 def partition_of(region: str) -> str | None:
     """The partition (``aws``, ``aws-cn``, ``aws-us-gov``, ...) of a region name, None if it is no region name."""
     return next((name for name, shape in _REGIONS.items() if shape.fullmatch(region)), None)

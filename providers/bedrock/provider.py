@@ -39,7 +39,8 @@ class Bedrock:
         answer = self._exchange(target, call, timeout)
         try:
             result = family.parse(call, answer.payload, request_id=answer.request_id)
-            return replace(result, warnings=(*result.warnings, *unkept(call, result.images)))
+            said = unkept(call, result.images)
+            return replace(result, warnings=(*result.warnings, *said)) if said else result
         except LascauxError as error:
             _trace(error, answer)
             raise

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 from urllib.parse import quote
 
 from .keys import Keys
@@ -20,6 +21,8 @@ __all__ = ["SERVICE", "sign"]
 SERVICE = "bedrock"
 """The signing name; the host says bedrock-runtime."""
 
+_HOLE = "\0"
+"""What stands in a form where date and token go: no header can hold it."""
 _UNSIGNED = frozenset({"user-agent", "expect", "transfer-encoding", "x-amzn-trace-id"})
 
 
@@ -31,32 +34,53 @@ def sign(
     ``headers`` are those that will be sent, ``host`` among them. ``path`` is as in the request line; its percent signs are
     encoded once more, as SigV4 asks of every service but S3. ``now`` is Unix time.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    stamp = _stamp(int(now))
+    form = _form(path, tuple(headers.items()), keys.token is not None)
     added = {"x-amz-date": stamp}
+    lines = [form.start, stamp, form.middle]
     if keys.token is not None:
         added["x-amz-security-token"] = keys.token
-    lines = {name.lower(): " ".join(value.split()) for name, value in (*headers.items(), *added.items())}
-    names = sorted(lines.keys() - _UNSIGNED)
-    signed = ";".join(names)
-    request = "\n".join(
-        (
-            "POST",
-            quote(path, safe="/~"),
-            "",
-            *(f"{name}:{lines[name]}" for name in names),
-            "",
-            signed,
-            sha256(body).hexdigest(),
-        )
-    )
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-    key = _key_of_day(keys.secret_key, stamp[:8], region, service)
-    signature = hmac.new(key, text.encode(), sha256).hexdigest()
+        lines += (" ".join(keys.token.split()), form.end)
+    lines.append(sha256(body).hexdigest())
+    digest = sha256("".join(lines).encode()).hexdigest()
+    day = stamp[:8]
+    scope = f"{day}/{region}/{service}/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
+    signature = hmac.digest(_key_of_day(keys.secret_key, day, region, service), text.encode(), "sha256").hex()
     added["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
+        f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={form.signed}, Signature={signature}"
     )
     return added
+
+
+class _Form(NamedTuple):
+    """The canonical request without date, token and digest of the body: a deployment's is nearly always the same.
+
+    The date stands between ``start`` and ``middle``, the token (if any) between that and ``end``.
+    """
+
+    start: str
+    middle: str
+    end: str
+    signed: str
+
+
+@lru_cache(maxsize=1024)
+def _form(path: str, headers: tuple[tuple[str, str], ...], has_token: bool) -> _Form:
+    lines = {name.lower(): " ".join(value.split()) for name, value in headers}
+    lines["x-amz-date"] = _HOLE
+    if has_token:
+        lines["x-amz-security-token"] = _HOLE
+    names = sorted(lines.keys() - _UNSIGNED)
+    signed = ";".join(names)
+    head = ("POST", quote(path, safe="/~"), "", *(f"{name}:{lines[name]}" for name in names), "", signed, "")
+    start, middle, *end = "\n".join(head).split(_HOLE)
+    return _Form(start, middle, "".join(end), signed)
+
+
+@lru_cache(maxsize=4)
+def _stamp(now: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
 
 
 @lru_cache(maxsize=256)

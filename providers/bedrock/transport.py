@@ -19,6 +19,7 @@ import orjson
 from ... import __version__
 from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, CredentialsError, InvalidRequest, LascauxError
 from ..types import Credentials, Target
+from .answer_json import read_json
 from .connections import Connections, Reply
 from .credentials import Keyring
 from .dialling import dialler
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 MAX_BODY = 25_000_000
 """Bytes; InvokeModel takes no more (service model of bedrock-runtime in botocore 1.44.5)."""
 
+_MOST_PLACES = 4096
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
 _OURS = frozenset(
@@ -59,6 +61,20 @@ class _Route:
     endpoint: Endpoint
     connections: Connections
     forwarded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A target that has been called, with all that does not change from call to call.
+
+    To find it by the target itself would mean to hash its credentials, field by field, for every call.
+    """
+
+    target: Target
+    route: _Route
+    path: str
+    where: str
+    headers: Mapping[str, str]
 
 
 class Transport:
@@ -86,6 +102,8 @@ class Transport:
         self._wall = wall
         self._lock = threading.Lock()
         self._routes: dict[tuple[Any, ...], _Route] = {}
+        self._places: dict[int, _Place] = {}
+        """By the target's identity, which is its own as long as it stands here."""
         self._connections: dict[tuple[Endpoint, bool | str], tuple[Connections, bool]] = {}
         forked(self)
 
@@ -97,29 +115,30 @@ class Transport:
         """
         deadline = self._clock() + timeout
         data = encode_body(body)
-        route = self._route(target)
+        place = self._place(target)
         left = max(deadline - self._clock(), 0.0)
         proof = self._keyring.proof(target.credentials, target.region, timeout=left)
-        head = self._head(target, route, headers, data, proof)
+        head = self._head(place, headers, data, proof)
         if self._clock() >= deadline:
             raise AttemptTimeout("no time left to send the request after getting credentials", may_be_billed=False)
         started = self._clock()
-        reply = route.connections.exchange(head, data, deadline=deadline, connect_timeout=self._connect_timeout)
-        log.debug(
-            "%s %s: HTTP %d, %d bytes, request id %s, %.3f s",
-            route.endpoint.url,
-            target.model_id,
-            reply.status,
-            len(reply.body),
-            request_id_of(reply.headers),
-            self._clock() - started,
-        )
+        reply = place.route.connections.exchange(head, data, deadline=deadline, connect_timeout=self._connect_timeout)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s %s: HTTP %d, %d bytes, request id %s, %.3f s",
+                place.route.endpoint.url,
+                target.model_id,
+                reply.status,
+                len(reply.body),
+                request_id_of(reply.headers),
+                self._clock() - started,
+            )
         return self._answer(reply, target.credentials, proof)
 
     def address(self, target: Target) -> tuple[str, int] | None:
         """Host and port that ``target`` is called at; None if its endpoint can not be resolved."""
         try:
-            endpoint = self._route(target).endpoint
+            endpoint = self._place(target).route.endpoint
         except LascauxError:
             return None
         return endpoint.host, endpoint.port
@@ -133,6 +152,7 @@ class Transport:
         wanted = {_key(target) for target in targets}
         with self._lock:
             self._routes = {key: route for key, route in self._routes.items() if key in wanted}
+            self._places = {}
             used = {id(route.connections) for route in self._routes.values()}
             # Whoever looked a route up a moment ago may go on with it: once nobody does, what is idle closes by itself.
             self._connections = {key: made for key, made in self._connections.items() if id(made[0]) in used}
@@ -160,7 +180,7 @@ class Transport:
         if not reply.complete:
             raise ConnectionBroken(f"the answer ended after {len(reply.body)} bytes, before it was complete", **facts)
         try:
-            payload = orjson.loads(reply.body)
+            payload = read_json(reply.body)
         except orjson.JSONDecodeError:
             kind = clean(reply.headers.get("content-type", "no content type"))[:100]
             raise BadResponse(f"the answer is not JSON ({kind}, {len(reply.body)} bytes)", **facts) from None
@@ -168,16 +188,10 @@ class Transport:
             raise BadResponse(f"the answer is JSON, but not an object ({type(payload).__name__})", **facts)
         return Answer(payload=payload, request_id=request_id)
 
-    def _head(self, target: Target, route: _Route, headers: Mapping[str, str], data: bytes, proof: Proof) -> Sealed:
+    def _head(self, place: _Place, headers: Mapping[str, str], data: bytes, proof: Proof) -> Sealed:
         """Request line and headers, signed."""
-        endpoint = route.endpoint
-        path = f"{endpoint.path}/model/{encode(target.model_id)}/invoke"
-        sent = {
-            "host": endpoint.authority,
-            "accept": "application/json",
-            "content-type": "application/json",
-            **_checked(headers),
-        }
+        target, endpoint = place.target, place.route.endpoint
+        sent = {**place.headers, **_checked(headers)}
         if isinstance(proof, Token):
             if endpoint.scheme != "https" and not is_loopback(endpoint.host):
                 raise CredentialsError(
@@ -187,12 +201,33 @@ class Transport:
                 )
             sent["authorization"] = f"Bearer {proof.value}"
         else:
-            sent |= sign(proof, path=path, headers=sent, body=data, region=target.region, now=self._wall())
+            sent |= sign(proof, path=place.path, headers=sent, body=data, region=target.region, now=self._wall())
         sent["user-agent"] = f"lascaux/{__version__}"
         sent["content-length"] = str(len(data))
-        where = f"{endpoint.scheme}://{endpoint.authority}{path}" if route.forwarded else path
-        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-        return Sealed(f"POST {where} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
+        lines = "".join([f"{name}: {value}\r\n" for name, value in sent.items()])
+        return Sealed(f"POST {place.where} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
+
+    def _place(self, target: Target) -> _Place:
+        """The target with what its calls have in common, put together when it is first called."""
+        place = self._places.get(id(target))
+        if place is not None and place.target is target:
+            return place
+        route = self._route(target)
+        endpoint = route.endpoint
+        path = f"{endpoint.path}/model/{encode(target.model_id)}/invoke"
+        place = _Place(
+            target=target,
+            route=route,
+            path=path,
+            where=f"{endpoint.scheme}://{endpoint.authority}{path}" if route.forwarded else path,
+            headers={"host": endpoint.authority, "accept": "application/json", "content-type": "application/json"},
+        )
+        with self._lock:
+            if len(self._places) >= _MOST_PLACES:
+                self._places = {}
+            if self._routes.get(_key(target)) is route:  # else forgotten by `retain` in between
+                self._places[id(target)] = place
+        return place
 
     def _route(self, target: Target) -> _Route:
         """Endpoint and connections of a target, resolved once. The profile counts only where its settings do."""

@@ -46,7 +46,7 @@ class Catalog:
         (``stability.stability.sd3-large-v1:0``). Opaque ARNs (application profiles, provisioned models) name no model.
         It says which model is meant, not that AWS offers that name: compare ``Model.profile``.
         """
-        return self._by_name.get(_bare(model_id))
+        return self._by_name.get(model_id) or self._by_name.get(_bare(model_id))
 
     def suggest(self, model_id: str, count: int = 3) -> tuple[str, ...]:
         """The ids that are spelt most like this one, best first. Empty when nothing is near."""

@@ -32,6 +32,8 @@ class _Aliases:
             self.groups.setdefault(deployment.group, []).append(deployment.name)
             if deployment.name != deployment.group:
                 self.groups[deployment.name] = [deployment.name]
+        self.known = {**self.groups, **dict.fromkeys(report.names("aliases"))}
+        """Everything that a request may name."""
         self.broken = set(report.names("deployments")) - set(file.deployments)
 
     def resolve(self) -> dict[str, AliasConfig]:
@@ -45,8 +47,10 @@ class _Aliases:
                 found[name] = self.alias(name, entry)
         for name in seconds:
             self.second(name, seconds, found)
+        ways = {name: alias.fallbacks for name, alias in found.items() if alias.fallbacks}
         for name in found:
-            self.check_fallbacks(name, found, name in seconds)
+            if name in ways:
+                self.check_fallbacks(name, found, ways, name in seconds)
             if name not in seconds:
                 self.check_remover(name, found)
         return {name: found[name] for name in self.file.aliases if name in found}
@@ -141,9 +145,10 @@ class _Aliases:
         else:
             missing(self.report, path, "a deployment", tuple(self.groups), show=True)
 
-    def check_fallbacks(self, name: str, found: Mapping[str, AliasConfig], second: bool) -> None:
-        alias = found[name]
-        known = {**self.groups, **dict.fromkeys(self.report.names("aliases"))}
+    def check_fallbacks(
+        self, name: str, found: Mapping[str, AliasConfig], ways: Mapping[str, tuple[str, ...]], second: bool
+    ) -> None:
+        alias, known = found[name], self.known
         for index, fallback in enumerate(() if second else alias.fallbacks):
             path = ("aliases", name, "fallbacks", index)
             target = found.get(fallback)
@@ -153,7 +158,7 @@ class _Aliases:
                 self.report.add(path, f"names {fallback!r} twice")
             elif target and target.match:
                 self.report.add(path, f"{fallback!r} passes model ids through and has no deployment to fall back to")
-        if cycle := _cycle(name, {each: one.fallbacks for each, one in found.items()}):
+        if cycle := _cycle(name, ways):
             self.report.add(("aliases", name, "fallbacks"), f"goes in a circle: {' -> '.join(cycle)}")
 
     def check_remover(self, name: str, found: Mapping[str, AliasConfig]) -> None:
@@ -162,8 +167,7 @@ class _Aliases:
         if remover is None:
             return
         path = ("aliases", name, "background_remover")
-        known = {**self.groups, **dict.fromkeys(self.report.names("aliases"))}
-        target = found.get(remover)
+        known, target = self.known, found.get(remover)
         if remover not in known and remover not in self.broken:
             missing(self.report, path, "an alias or a deployment", tuple(known), show=True)
         elif target and target.match:

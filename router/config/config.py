@@ -60,6 +60,15 @@ class Config:
     """The file it came from, for messages."""
     origin: Origin | None = field(default=None, repr=False, compare=False)
     """What it can be read from again; None if it did not come from a file."""
+    _members: Mapping[str, tuple[Use, ...]] = field(init=False, repr=False, compare=False)
+    """The deployments by their own name and by that of their group."""
+
+    def __post_init__(self) -> None:
+        members: dict[str, list[Use]] = {}
+        for entry in self.deployments.values():
+            for name in dict.fromkeys((entry.name, entry.group)):
+                members.setdefault(name, []).append(Use(deployment=entry.name))
+        object.__setattr__(self, "_members", {name: tuple(uses) for name, uses in members.items()})
 
     @classmethod
     def load(
@@ -143,9 +152,9 @@ class Config:
         """
         if name in self.aliases and not self.aliases[name].match:
             return self.aliases[name]
-        members = [entry.name for entry in self.deployments.values() if name in (entry.name, entry.group)]
+        members = self._members.get(name)
         if members:
-            return AliasConfig(name=name, uses=tuple(Use(deployment=member) for member in members))
+            return AliasConfig(name=name, uses=members)
         fitting = [alias for alias in self.aliases.values() if alias.model_of(name) is not None]
         return max(fitting, key=lambda alias: len(alias.match or ""), default=None)
 

@@ -97,6 +97,8 @@ def _walk(value: Any, path: Path, variables: Variables, result: Substitution) ->
 
 
 def _text(text: str, path: Path, variables: Variables, result: Substitution) -> str:
+    if "$" not in text and not text.startswith("os.environ/"):
+        return text  # nearly every text of a file
     whole = _LITELLM.fullmatch(text)
     names: dict[str, None] = {}
     pieces: list[str] = []

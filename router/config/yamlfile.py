@@ -88,6 +88,7 @@ class _Reading:
         self.keys: dict[Path, Place] = {}
         self.values: dict[Path, Place] = {}
         self.problems: list[Problem] = []
+        self.anchored = False
 
     def read(self, text: str) -> Document:
         if len(text.encode("utf-8", "replace")) > MAX_BYTES:
@@ -108,7 +109,8 @@ class _Reading:
         if not isinstance(root, yaml.MappingNode):
             kind = "a list" if isinstance(root, yaml.SequenceNode) else "one scalar"
             self.fail(f"must be a mapping such as 'aliases: ...' at the top (got {kind})", _place(root))
-        self.measure(root, {})
+        if self.anchored:  # else the events have been measured, and there was nothing to expand
+            self.measure(root, {})
         data = self.build(root, ())
         return Document(
             data=data, filename=self.filename, keys=self.keys, values=self.values, problems=tuple(self.problems)
@@ -125,6 +127,8 @@ class _Reading:
                 depth += 1
                 if depth > MAX_DEPTH:
                     self.fail(f"is nested deeper than {MAX_DEPTH} levels", _place(event))
+            elif isinstance(event, yaml.AliasEvent):
+                self.anchored = True
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             elif isinstance(event, yaml.DocumentStartEvent):

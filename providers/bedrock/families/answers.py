@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import BadResponse, ContentFiltered, Unavailable
+from ...images import read_tail
 from ...types import Call, Image, ImageResult, Missing, Warning
 
 __all__ = ["Entry", "listed", "result", "seed_of", "shortened"]
 
 _LONGEST = 300
 _PNG_END = b"IEND\xaeB`\x82"
+_TAIL = 512
+"""Bytes at the end of a picture in which its end is looked for first: most files have nothing behind it."""
 _NUMBER = re.compile(r"\d{1,20}")
 
 
@@ -57,13 +60,13 @@ def result(call: Call, entries: Sequence[Entry], request_id: str | None) -> Imag
     Raises ContentFiltered, Unavailable or BadResponse when there is not one picture. When there are some, the others are
     reported as missing: a picture that was paid for is not thrown away because its neighbour was refused.
     """
-    checked = [_checked(entry) for entry in entries]
+    checked: list[Entry | Image] = [_checked(entry) for entry in entries]
     checked += [
         Entry(fault="unreadable", message=f"the answer holds {len(checked)} of {call.images} pictures")
         for _ in range(call.images - len(checked))
     ]
-    images = tuple(Image(entry.b64, seed=entry.seed) for entry in checked if not entry.fault)
-    lost = [(index, entry) for index, entry in enumerate(checked) if entry.fault]
+    images = tuple(found for found in checked if isinstance(found, Image))
+    lost = [(index, found) for index, found in enumerate(checked) if isinstance(found, Entry)]
     if not images:
         raise _error([entry for _, entry in lost], request_id)
     missing = tuple(
@@ -73,15 +76,32 @@ def result(call: Call, entries: Sequence[Entry], request_id: str | None) -> Imag
     return ImageResult(images=images, missing=missing, request_id=request_id, warnings=_warnings(call, images, missing))
 
 
-def _checked(entry: Entry) -> Entry:
+def _checked(entry: Entry) -> Entry | Image:
+    """The picture, if it is one that is whole. Its header has been read, and is kept."""
     if entry.fault:
         return entry
     try:
-        picture = Image(entry.b64)
-        _check_end(picture.format, picture.bytes)
+        picture = Image(entry.b64, seed=entry.seed)
+        if not _ends_well(picture):
+            _check_end(picture.format, picture.bytes)
     except ValueError as error:
         return Entry(fault="unreadable", message=f"the answer holds something that is not a picture: {error}")
-    return entry
+    return picture
+
+
+def _ends_well(picture: Image) -> bool:
+    """Do a few bytes suffice to see that the file is whole? False where they do not tell.
+
+    Letters that come as a view were checked, all of them, when they were cut out of the answer.
+    """
+    letters = picture.letters
+    if not isinstance(letters, memoryview) or picture.format == "webp":
+        return False
+    try:
+        _check_end(picture.format, read_tail(letters, _TAIL))
+    except ValueError:
+        return False
+    return True
 
 
 def _check_end(kind: str, data: bytes) -> None:

@@ -224,6 +224,8 @@ def _check(request: ImageRequest, model: Model) -> TaskFacts:
 
 
 def _copied(value: Any) -> Any:
+    if isinstance(value, (str, int, float)):  # nearly all of a body; to ask whether they are mappings takes longer
+        return value
     if isinstance(value, Mapping):
         return {key: _copied(part) for key, part in value.items()}
     return [_copied(part) for part in value] if isinstance(value, (list, tuple)) else value

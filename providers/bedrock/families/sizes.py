@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import log, sqrt
 
 from ...catalog import Sizes
@@ -68,7 +69,8 @@ def nearest_pair(asked: tuple[float, float], pairs: Iterable[tuple[int, int]]) -
     return min(pairs, key=lambda pair: _distance(asked, pair))
 
 
-def nearest_ratio(asked: float, ratios: Iterable[str]) -> str:
+@lru_cache(maxsize=1024)
+def nearest_ratio(asked: float, ratios: tuple[str, ...]) -> str:
     """The ratio of the nearest shape."""
     return min(ratios, key=lambda ratio: round(abs(log(asked / (parse_ratio(ratio) or 1))), 9))
 

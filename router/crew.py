@@ -1,0 +1,133 @@
+"""Threads that make calls: a bounded number, each of which waits a moment for the next call before it goes.
+
+`concurrent.futures` gives and ends the threads. Between two calls that follow each other closely it is left out, for its
+bookkeeping costs more than the hand-over itself: a future with a condition, a work item, and a semaphore for each call.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any
+
+__all__ = ["Crew", "Errand"]
+
+log = logging.getLogger(__name__)
+
+_LINGER = 0.2
+"""Seconds for which a thread waits for more. A program that ends without closing its router waits as long, at most."""
+
+
+class Errand:
+    """One piece of work for a thread. It may be called off until it has begun.
+
+    ``told`` is called once it is over, in whatever thread that happens: it must not raise.
+    """
+
+    __slots__ = ("_claim", "_error", "_outcome", "_told", "_work", "cancelled", "done")
+
+    def __init__(self, work: Callable[[], Any], told: Callable[[], object]) -> None:
+        self._work: Callable[[], Any] | None = work
+        self._told: Callable[[], object] | None = told
+        self._claim = threading.Lock()  # whoever takes it runs the work, or calls it off; it is never given back
+        self._outcome: Any = None
+        self._error: BaseException | None = None
+        self.cancelled = False
+        self.done = False
+
+    def cancel(self) -> bool:
+        """Call it off. False if it has begun, or was called off before."""
+        if not self._claim.acquire(blocking=False):
+            return False
+        self.cancelled = True
+        self._over()
+        return True
+
+    def run(self) -> None:
+        """Do the work, unless it was called off."""
+        work = self._work
+        if work is None or not self._claim.acquire(blocking=False):
+            return
+        try:
+            self._outcome = work()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._over()
+            del self, work  # the traceback of the error holds this frame
+
+    def result(self) -> Any:
+        """What the work came to, or its error."""
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._outcome
+        finally:
+            del self  # the traceback of the error holds this frame
+
+    def _over(self) -> None:
+        told, self._told, self._work = self._told, None, None
+        self.done = True
+        try:
+            if told is not None:
+                told()
+        except Exception:  # a thread that dies of it would be missed
+            log.exception("nobody could be told that a call has ended")
+
+
+class Crew:
+    """At most ``most`` threads. Errands that find none free wait for one, first come first served."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._most = most
+        self._threads = ThreadPoolExecutor(most, thread_name_prefix=name)
+        self._errands: SimpleQueue[Errand | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._owed = 0
+        """Errands that no thread has taken yet."""
+        self._idle = 0
+        """Threads that wait for one."""
+        self._active = 0
+        self._closed = False
+
+    def send(self, errand: Errand) -> None:
+        """Have it done by the first thread that is free. Raises RuntimeError once the crew was sent home."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this crew was sent home")
+            if self._owed >= self._idle and self._active < self._most:
+                self._threads.submit(self._serve)
+                self._active += 1
+            self._owed += 1
+            self._errands.put(errand)
+
+    def shutdown(self) -> None:
+        """Take no more, and wait until all errands are done."""
+        with self._lock:
+            self._closed = True
+            for _ in range(self._idle):
+                self._errands.put(None)
+        self._threads.shutdown()
+
+    def _serve(self) -> None:
+        """One errand after the other, until there have been none for a while."""
+        while True:
+            with self._lock:
+                self._idle += 1
+            try:
+                errand = self._errands.get(timeout=0.0 if self._closed else _LINGER)
+            except Empty:
+                errand = None
+            with self._lock:
+                self._idle -= 1
+                if errand is not None:
+                    self._owed -= 1
+                elif not self._owed:
+                    self._active -= 1
+                    return
+            if errand is not None:
+                errand.run()
+            del errand  # or it would be kept, with its outcome, until the next comes

@@ -1,0 +1,54 @@
+"""Requests that were read before: the same words again are the same request, with what was planned for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..providers.param_names import NAMES
+from ..providers.types import ImageRequest
+
+__all__ = ["Known"]
+
+_MOST = 512
+_LONGEST = 2000
+"""Letters of a text in a request that is remembered."""
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class Known:
+    """The latest requests without pictures, by what was asked. Thread-safe: each step is one of a dictionary.
+
+    Who answers from the cache would spend half of the time on reading and planning the same request once more.
+    """
+
+    __slots__ = ("_requests",)
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[Any, ...], ImageRequest] = {}
+
+    def request(
+        self, alias: str, prompt: Any, strict: bool, params: Mapping[str, Any], read: Callable[[], ImageRequest]
+    ) -> ImageRequest:
+        """The request that ``read`` reads, or the very same from the last time. Errors are not remembered."""
+        if not _is_plain(prompt, params):
+            return read()
+        # 1, 1.0 and True are equal, but not the same parameter; the order decides which of two is named in a warning.
+        key = (alias, prompt, strict, *((name, type(value), value) for name, value in params.items()))
+        found = self._requests.get(key)
+        if found is None:
+            found = read()
+            if len(self._requests) >= _MOST:
+                self._requests = {}
+            self._requests[key] = found
+        return found
+
+
+def _is_plain(prompt: Any, params: Mapping[str, Any]) -> bool:
+    """No pictures, no objects, nothing long: all that the request depends on can be a key."""
+    if type(prompt) is not str or len(prompt) > _LONGEST:
+        return False
+    for name, value in params.items():
+        if name not in NAMES or type(value) not in _PLAIN or (type(value) is str and len(value) > _LONGEST):
+            return False
+    return True
