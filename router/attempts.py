@@ -129,7 +129,7 @@ class _Part:
         for step in self.steps:
             ours = step.same_call(entry.call)
             if ours is not None:
-                return replace(entry, call=ours)
+                return entry if ours is entry.call else replace(entry, call=ours)
         # Their fallback was asked in other words than ours would have been; the file format is ours all the same.
         mine = next((offer.calls[0].delivery for step in self.steps for offer in step.offers.values()), None)
         return replace(entry, call=replace(entry.call, delivery=mine))

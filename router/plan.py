@@ -98,7 +98,9 @@ class Step:
     def same_call(self, call: Call) -> Call | None:
         """Our own words for a call that somebody else made; None if ours would be another."""
         offer = self.offers.get(call.model)
-        if offer is None or len(offer.calls) != 1 or offer.calls[0].told != call.told:
+        if offer is None or len(offer.calls) != 1:
+            return None
+        if offer.calls[0] is not call and offer.calls[0].told != call.told:
             return None
         return self.candidate(self.roster.models[call.model][0]).calls[0]
 
