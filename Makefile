@@ -5,7 +5,7 @@
 # make chromium      install the browser that the tests of the page need (Debian, as root)
 # make scenarios     ten thousand simulated days of outages, quotas and latencies (a few minutes)
 # make fuzz          throw N=10000 requests at the gateway: by its description, and as malformed bytes
-# make bench         CPU per call beside hand-written boto3, on this machine
+# make bench         library and gateway beside hand-written boto3 and LiteLLM (a quarter of an hour); writes docs/performance.md
 # make bench-pick    microseconds for a pick among 10, 100 and 1,000 deployments
 # make bench-routing routing over HTTP beside LiteLLM on hidden quotas (half an hour; QUICK=1 for five minutes)
 # make bench-memory  two minutes at concurrency 128 with pictures of 2 MB: what the gateway's memory does
@@ -61,8 +61,8 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/call_overhead.py
+bench: $(VENV)/.dev .venv-bench/.installed
+	$(BIN)/python benchmarks/bench.py
 
 bench-pick: $(VENV)/.dev
 	$(BIN)/python benchmarks/pick.py
@@ -71,7 +71,7 @@ bench-pick: $(VENV)/.dev
 .venv-bench/.installed: | $(BIN)/python
 	@echo "installing LiteLLM into .venv-bench ..."
 	@$(BIN)/python -m venv .venv-bench
-	@.venv-bench/bin/python -m pip --disable-pip-version-check -q install 'litellm==1.106.2' 'boto3>=1.40'
+	@.venv-bench/bin/python -m pip --disable-pip-version-check -q install 'litellm[proxy]==1.106.2' 'boto3>=1.40'
 	@touch $@
 
 #: OpenAI's package of the line before the newest, which many programs still have.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import random
 import socket
 import struct
 import subprocess
@@ -24,15 +25,14 @@ from pathlib import Path
 
 
 def picture(size: int) -> bytes:
-    """A valid PNG of one pixel and about ``size`` bytes: what is missing stands in a private chunk."""
-    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0\xff\0\0")), (b"IEND", b"")]
-    least = 8 + sum(12 + len(data) for _, data in chunks) + 12
-    noise = (b"lascaux!" * (size // 8 + 1))[: max(0, size - least)]
-    chunks.insert(1, (b"prVt", noise))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
+    """A PNG file of ``size`` bytes in the form that models answer with: nothing behind its end. Its pixels are noise."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1024, 1024, 8, 2, 0, 0, 0))
+    end = chunk(b"IEND", b"")
+    return head + chunk(b"IDAT", random.Random(1).randbytes(size - len(head) - len(end) - 12)) + end
 
 
 def answer(size: int) -> bytes:
