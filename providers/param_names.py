@@ -137,6 +137,7 @@ IGNORED: Mapping[str, Ignored] = {
         choice({"b64_json": "b64_json", "url": "url"}), "b64_json", "pictures are returned as base64, there is no url"
     ),
     "partial_images": Ignored(integer(0, 3), 0, "pictures arrive whole"),
+    "markup": Ignored(_anything, None, "no model reads marks on a picture; a mask says where to edit"),
     "complexity": Ignored(_anything, None, "no model has it"),
     "frame_count": Ignored(integer(1, 16), 1, "one still picture is made"),
     "frame_duration_ms": Ignored(integer(0, 10**6), None, "one still picture is made"),
