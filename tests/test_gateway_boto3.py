@@ -131,7 +131,7 @@ def serving(**more: Any) -> Iterator[Running]:
         clock = Clock()
         gate = open_gate(config.server, clock=lambda: 0.0, now=lambda: datetime.now(UTC))
         app = Starlette(routes=routes(router, gate, verifier=Verifier.of(config.server, clock)))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", **more))
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", **more))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started and thread.is_alive():

@@ -96,7 +96,7 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
         router = AsyncRouter(config, picture_files=False)
         gate = open_gate(config.server, clock=time.monotonic, now=lambda: datetime.now(UTC))
         server = uvicorn.Server(
-            uvicorn.Config(create_app(router, gate=gate), port=0, log_level="warning", ws="none", lifespan="on")
+            uvicorn.Config(create_app(router, gate=gate), port=0, log_config=None, ws="none", lifespan="on")
         )
         thread = threading.Thread(target=server.run)
         thread.start()

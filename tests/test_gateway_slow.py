@@ -180,9 +180,11 @@ def test_a_steady_client_is_waited_for_but_not_for_ever() -> None:
         assert 1.5 < took < 10
 
 
-def test_an_answer_that_nobody_takes_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_nobody_takes_is_given_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its place is free after the time for it; what little of it lies in buffers ends with the connection."""
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
     body = json.dumps(ASK).encode()
     whole, ready = head(len(body)) + body, b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
     app = application(Heavy(), in_flight=1, answer_seconds=2.5)

@@ -13,11 +13,11 @@ const fact = (name, value) => (value === null ? null : make("div", {}, make("dt"
 const tile = (name, value, more = null) => make("div", { class: "tile" }, make("dt", {}, name), make("dd", {}, make("strong", {}, value), more && make("span", {}, more)));
 
 /** What the breaker does, in words: the colour is not all there is. */
-function breaker(one) {
+function breaker(one, workers) {
   if (one.state === "closed" && one.resting > 0) return `Resting, throttled, for ${seconds(one.resting)}`;
   if (one.state === "closed") return "Breaker closed";
   const next = one.probe_in > 0 ? `probes again in ${seconds(one.probe_in)}` : "the next request is its probe";
-  const where = one.open_at ? `, at ${one.open_at} workers` : "";
+  const where = workers > 1 ? `, at ${one.open_at} of ${workers} workers` : "";
   return `Breaker ${STATES[one.state].toLowerCase()}${where}: ${next}`;
 }
 
@@ -39,14 +39,14 @@ function lifecycle(one) {
   return parts.join(", ");
 }
 
-function card(one) {
+function card(one, workers) {
   const state = one.state === "closed" && one.resting > 0 ? "resting" : one.state;
   const lately = one.calls ? `${one.calls} calls, ${one.failures} failed` : "no calls";
   return make(
     "li",
     { class: `deployment ${state}` },
     make("h3", {}, one.deployment),
-    make("p", { class: "state" }, make("span", { class: "lamp", "aria-hidden": "true" }), breaker(one)),
+    make("p", { class: "state" }, make("span", { class: "lamp", "aria-hidden": "true" }), breaker(one, workers)),
     make("p", { class: "about" }, `${one.model} in ${one.region}`),
     make(
       "dl",
@@ -90,7 +90,7 @@ function page(status) {
       status.workers > 1 ? tile("Workers", String(status.workers)) : null,
     ),
     make("h2", {}, "Deployments"),
-    make("ul", { class: "deployments" }, ...status.deployments.map(card)),
+    make("ul", { class: "deployments" }, ...status.deployments.map((one) => card(one, status.workers))),
     make("h2", {}, "Spending by key"),
     spend
       ? make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Spending by key" },
