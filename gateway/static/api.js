@@ -1,5 +1,7 @@
 // The gateway's addresses, asked with the key of this tab.
 
+import { lostIn } from "./session.js";
+
 const KEY = "lascaux.key";
 
 /** The key, which this tab alone remembers. */
@@ -22,6 +24,8 @@ export class Problem extends Error {
     this.attempts = more.attempts ?? [];
     this.mayBeBilled = more.may_be_billed === true;
     this.requestId = requestId;
+    /** Calls whose answer did not come, though they may have been billed. Who can not be reached may have worked all the same. */
+    this.lost = this.mayBeBilled || status === 0 || status === 200 || (status >= 500 && !this.code) ? lostIn(this.attempts) || 1 : 0;
   }
 }
 
@@ -47,8 +51,10 @@ export async function ask(path, { body = null, signal = null, paid = false } = {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { message: "the gateway can not be reached" }, null);
   }
-  const plain = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(response.status, plain.error ?? {}, response.headers.get("x-request-id"));
+  const plain = await response.json().catch(() => null);
+  signal?.throwIfAborted();
+  if (response.ok && plain === null) throw new Problem(200, { message: "the answer broke off on its way" }, null);
+  if (!response.ok) throw new Problem(response.status, plain?.error ?? {}, response.headers.get("x-request-id"));
   return plain;
 }
 

@@ -5,23 +5,27 @@ import { Brush } from "./brush.js";
 import { byId } from "./dom.js";
 import { FieldProblem, Form } from "./form.js";
 import { Gallery, resultOf } from "./gallery.js";
-import { dollars, parse } from "./money.js";
 import { readPicture } from "./pictures.js";
 import { Quotes } from "./quote.js";
+import { Session } from "./session.js";
 import { StatusView } from "./status.js";
 import { requestOf } from "./wish.js";
 
 const VIEWS = ["playground", "status"];
 const NARROW = matchMedia("(max-width: 61.99rem)");
+const LONG = 160;
 const EMPTY_QUOTE = "Type a prompt, and the price appears here.";
 
 const brush = new Brush();
-const quotes = new Quotes(showQuote);
+const quotes = new Quotes(quoted, refused);
 const form = new Form({ changed: wishChanged, paint: (picture, mask) => brush.open(picture, mask) });
-const gallery = new Gallery({ again, work, made: count, others: (task, alias) => form.othersFor(task, alias), say, copy });
+const gallery = new Gallery({ again, work, made, lost, others: (task, alias) => form.othersFor(task, alias), say, copy });
 const status = new StatusView();
-const session = { usd: 0n, pictures: 0, unknown: 0 };
+const session = new Session();
+const WRONG = "The price appears when the marked field is right.";
 let opened = false;
+let owner = null;
+let visit = 0;
 let calling = null;
 
 function say(text) {
@@ -31,6 +35,7 @@ function say(text) {
 function showQuote(answer, missing = EMPTY_QUOTE) {
   const place = byId("quote");
   place.replaceChildren();
+  byId("counter").classList.toggle("long", (answer?.note ?? "").length > LONG);
   place.classList.toggle("idle", !answer);
   if (!answer) {
     place.textContent = missing;
@@ -43,15 +48,31 @@ function showQuote(answer, missing = EMPTY_QUOTE) {
   place.append(...(answer.text ? [price, " "] : []), note);
 }
 
-/** The price of what is written now. What is not complete is no mistake yet. */
-function wishChanged() {
+/** The price came, or is not to be told. */
+function quoted(answer) {
+  if (answer) form.clearHint();
+  showQuote(answer);
+}
+
+/** The gateway takes something amiss: that is said at its field, and where it has none, in place of the price. */
+function refused(problem) {
+  form.clearHint();
+  const told = form.hint(problem.param, problem.message, problem);
+  showQuote(told ? null : { text: "", note: problem.message }, WRONG);
+}
+
+/** The price of what is written now. What is not complete is no mistake yet; what is wrong is said where it stands. */
+function wishChanged(follow = false) {
   try {
-    quotes.changed(form.read());
+    quotes.changed(form.read(), follow);
     if (byId("quote").classList.contains("idle")) showQuote(null, "Asking for the price");
   } catch (error) {
     if (!(error instanceof FieldProblem)) throw error;
     quotes.changed(null);
-    if (error.field !== "prompt") showQuote(null, error.message);
+    form.clearHint();
+    if (error.field === "prompt") return;
+    const told = !error.missing && form.hint(error.field, error.message, error);
+    showQuote(null, told ? WRONG : error.message);
   }
 }
 
@@ -65,23 +86,29 @@ async function make(event) {
     wish = form.read();
   } catch (error) {
     if (!(error instanceof FieldProblem)) throw error;
-    form.showProblem(error.field, error.message);
+    form.showProblem(error.field, error.message, error);
     return;
   }
-  calling = new AbortController();
+  const mine = new AbortController();
   const stop = waiting();
   const { path, body } = requestOf(wish);
+  const most = quotes.most(wish);
+  calling = mine;
   try {
-    const result = resultOf(wish, await ask(path, { body, signal: calling.signal, paid: true }));
+    const answer = await ask(path, { body, signal: mine.signal, paid: true });
+    if (calling !== mine) return;
+    const result = resultOf(wish, answer);
     gallery.add(result);
-    count(result);
+    made(result, most);
     say(`Done: ${result.pictures.length === 1 ? "a picture" : `${result.pictures.length} pictures`} by ${result.facts.deployment}`);
   } catch (error) {
-    failed(error, wish);
+    if (calling === mine) failed(error, wish, most);
   } finally {
-    calling = null;
     stop();
-    wishChanged();
+    if (calling === mine) {
+      calling = null;
+      wishChanged(mine.signal.aborted && wish.fields.seed !== undefined);
+    }
   }
 }
 
@@ -109,11 +136,15 @@ function waiting() {
   };
 }
 
-function failed(error, wish) {
+function failed(error, wish, most) {
+  lost(error, wish, most);
   if (error.name === "AbortError") {
-    const seeded = wish.fields.seed === undefined ? "" : " Ask again with this seed, and it comes from the cache.";
+    const again =
+      wish.fields.seed === undefined
+        ? "It had no seed: to ask again makes another picture, which is paid as well."
+        : "Once it is made, the same wish with this seed comes from the cache, if this gateway keeps one: the price tells.";
     say("Cancelled");
-    form.showProblem(null, `You left. A call that was under way is still made and paid.${seeded}`);
+    form.showProblem(null, `You left. A call that was under way is still made and paid. ${again}`);
     return;
   }
   if (!(error instanceof Problem)) throw error;
@@ -126,16 +157,51 @@ function failed(error, wish) {
   form.showProblem(error.param, error.message + billed, error);
 }
 
-/** Add to what this session has cost. */
-function count(result) {
-  const usd = parse(result.facts.cost.usd);
-  session.usd += usd ?? 0n;
-  session.unknown += usd === null ? 1 : 0;
-  session.pictures += result.pictures.length;
-  byId("spent").hidden = false;
-  byId("spent-usd").textContent = dollars(session.usd);
-  const unknown = session.unknown ? `, ${session.unknown} at unknown prices` : "";
-  byId("spent-count").textContent = `for ${session.pictures} ${session.pictures === 1 ? "picture" : "pictures"}${unknown}`;
+/** Show what this session has cost. */
+function showSession() {
+  const told = session.told();
+  byId("spent").hidden = !told;
+  byId("spent-usd").textContent = told?.usd ?? "";
+  byId("spent-count").textContent = told?.about ?? "";
+}
+
+/** Add to it what an answer tells. `most` is a promise of what its request was quoted at. */
+async function made(result, most) {
+  const then = visit;
+  const limit = await most;
+  if (then !== visit) return;
+  session.answered(result, limit);
+  showSession();
+  if (!calling) wishChanged();
+}
+
+/** Add to it what may have been paid for nothing. */
+async function lost(error, wish, most) {
+  const calls = error.name === "AbortError" ? 1 : (error.lost ?? 0);
+  const then = visit;
+  const limit = await most;
+  if (!calls || then !== visit) return;
+  session.failed(calls, limit, wish.fields.n);
+  showSession();
+}
+
+/** Nothing of the one who was here stays: pictures, words, money, and what the key let see. */
+function clear() {
+  visit += 1;
+  const left = calling;
+  calling = null;
+  left?.abort();
+  quotes.stop();
+  gallery.clear();
+  form.clear();
+  session.clear();
+  showSession();
+  status.clear();
+  brush.clear();
+  byId("text").close();
+  byId("text-content").value = "";
+  say("");
+  showQuote(null);
 }
 
 async function again(wish) {
@@ -145,9 +211,11 @@ async function again(wish) {
 
 /** Use a picture of the wall as the picture to work on. */
 async function work(picture, wish) {
+  const then = visit;
   const input = await readPicture(picture.blob, wish.fields.prompt?.slice(0, 40) || "picture");
-  if (!(await form.work(input))) {
+  if (!(await form.work(input, () => then === visit))) {
     URL.revokeObjectURL(input.url);
+    if (then !== visit) return;
     say("Nobody here works on pictures");
     form.showProblem(null, "No alias here works on pictures.");
     return;
@@ -209,6 +277,8 @@ async function open() {
     }
     return;
   }
+  if (owner !== null && owner !== key.get()) clear(); // after a key that went out of use, somebody else may stand here
+  owner = key.get();
   opened = true;
   byId("door").hidden = true;
   byId("forget").hidden = !key.get();
@@ -221,7 +291,17 @@ async function open() {
 byId("form").addEventListener("submit", make);
 byId("cancel").addEventListener("click", () => calling?.abort());
 byId("text-close").addEventListener("click", () => byId("text").close());
-byId("forget").addEventListener("click", () => showDoor());
+byId("forget").addEventListener("click", () => {
+  clear();
+  showDoor();
+});
+byId("form").addEventListener("focusin", (event) => {
+  if (event.target.matches("textarea, input")) event.target.closest(".field")?.scrollIntoView({ block: "nearest" });
+});
+new ResizeObserver(([bar]) => {
+  const height = byId("counter").classList.contains("long") ? 0 : bar.borderBoxSize[0].blockSize;
+  document.documentElement.style.setProperty("--bar", `${height}px`);
+}).observe(byId("counter"));
 byId("door-form").addEventListener("submit", (event) => {
   event.preventDefault();
   key.set(byId("key").value.trim());

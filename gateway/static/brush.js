@@ -70,6 +70,15 @@ export class Brush {
     this.#listen();
   }
 
+  /** Close it, and keep nothing of what was painted or painted over. */
+  clear() {
+    this.dialog.close();
+    byId("brush-picture").removeAttribute("src");
+    this.canvas.width = this.canvas.height = 1;
+    this.steps = [];
+    this.base = null;
+  }
+
   /** Paint over `picture`, beginning with an earlier mask if there is one. Gives the mask as a blob; null: never mind. */
   async open(picture, mask) {
     const image = byId("brush-picture");

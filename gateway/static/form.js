@@ -2,17 +2,19 @@
 
 import { choices } from "./api.js";
 import { byId, fill, make, words } from "./dom.js";
+import { whoWorksOn } from "./inputs.js";
+import { allowedOf, numberOf } from "./numbers.js";
 import { Slot } from "./pictures.js";
 
 const PICTURES = { image: "Picture", mask: "Mask", references: "Reference picture" };
 const PLACES = { aspect_ratio: "size", width: "size", height: "size", style_image: "references", model: "model" };
 const FIRST = ["quality", "style", "mask_prompt"];
 
-/** Something is missing or wrong in a field; shown there. */
+/** Something is wrong in a field, or still missing; shown there. `nearest` is what would be right. */
 export class FieldProblem extends Error {
-  constructor(field, message) {
+  constructor(field, message, { missing = false, nearest = null } = {}) {
     super(message);
-    this.field = field;
+    Object.assign(this, { field, missing, nearest });
   }
 }
 
@@ -23,6 +25,7 @@ export class Form {
     this.known = new Map();
     this.slots = {};
     this.facts = null;
+    this.hinted = null;
     for (const [name, label] of Object.entries(PICTURES)) {
       this.slots[name] = new Slot(name, label, () => this.#pictureChanged(name));
     }
@@ -57,7 +60,7 @@ export class Form {
   /** Show what an alias can be asked for. */
   async choose(alias, task = byId("task").value) {
     byId("model").value = alias;
-    if (!this.known.has(alias)) this.known.set(alias, await choices(alias));
+    await this.#know(alias);
     if (byId("model").value !== alias) return; // somebody was quicker
     this.facts = this.known.get(alias);
     const tasks = Object.keys(this.facts.tasks);
@@ -66,6 +69,12 @@ export class Form {
     const behind = this.facts.lifecycle.map((one) => (one.stage === "eol" ? `${one.name} (retired)` : one.name));
     byId("about-model").textContent = [...new Set(behind)].join(", ");
     this.#showTask();
+  }
+
+  /** The choices of an alias, asked for once. */
+  async #know(alias) {
+    if (!this.known.has(alias)) this.known.set(alias, await choices(alias));
+    return this.known.get(alias);
   }
 
   get task() {
@@ -132,6 +141,7 @@ export class Form {
       const step = about.type === "integer" ? 1 : "any";
       control = make("input", { ...common, type: "number", min: about.min, max: about.max, step });
       if (about.min !== null && about.max !== null) control.placeholder = `${about.min} to ${about.max}`;
+      control.title = allowedOf(limitsOf(about));
     } else {
       control = make("input", { ...common, type: "text", placeholder: about.type === "colors" ? "#B5651D, #2A2520" : "" });
     }
@@ -178,35 +188,43 @@ export class Form {
     this.changed();
   }
 
-  /** Use a picture as the input of the first task that works on one. False if nobody can. */
-  async work(picture) {
-    const works = (facts) => Object.keys(facts.tasks).find((name) => facts.tasks[name].image === "required");
-    if (this.task?.image === "no") {
-      let task = works(this.facts);
-      for (const { id, lascaux } of this.names) {
-        if (task) break;
-        if (lascaux.tasks.every((name) => name === "text_to_image")) continue;
-        if (!this.known.has(id)) this.known.set(id, await choices(id));
-        task = works(this.known.get(id));
-        if (task) await this.choose(id, task);
-      }
-      if (!task) return false;
-      byId("task").value = task;
-      this.#showTask();
+  /** Use a picture as the input of a task that works on one. False if nobody can, or `still()` is false by then. */
+  async work(picture, still = () => true) {
+    if (!this.task || this.task.image === "no") {
+      const current = byId("model").value;
+      const able = this.names.filter(({ lascaux }) => lascaux.tasks.some((name) => name !== "text_to_image")).map(({ id }) => id);
+      const aliases = [...able.filter((id) => id === current), ...able.filter((id) => id !== current)];
+      const found = await whoWorksOn(picture, aliases, (id) => this.#know(id), byId("prompt").value.trim());
+      if (!found || !still()) return false;
+      await this.choose(found.alias, found.task);
     }
     this.slots.image.put(picture);
     return true;
   }
 
+  /** Nothing of what was written, chosen or learned stays. */
+  clear() {
+    byId("form").reset();
+    this.known.clear();
+    this.facts = null;
+    this.names = [];
+    for (const slot of Object.values(this.slots)) slot.put(null);
+    for (const id of ["model", "task", "first-options", "options", "about-model"]) fill(byId(id));
+    this.options = [];
+    byId("more").open = false;
+    this.#otherSize();
+    this.clearProblem();
+  }
+
   /** The wish as it stands. Throws FieldProblem for what is missing or can not be read. */
   read() {
     const task = this.task;
-    if (!task) throw new FieldProblem("model", "Nobody can be asked here.");
+    if (!task) throw new FieldProblem("model", "Nobody can be asked here.", { missing: true });
     const fields = { ...this.#plainFields(task), ...this.#readOptions() };
     const wish = { alias: byId("model").value, task: byId("task").value, fields: { ...fields, ...this.#extra(fields) } };
     for (const [name, slot] of Object.entries(this.slots)) wish[name] = task[name] === "no" ? null : slot.picture;
     for (const [name, label] of Object.entries(PICTURES)) {
-      if (task[name] === "required" && !wish[name]) throw new FieldProblem(name, `${label}: this task needs one.`);
+      if (task[name] === "required" && !wish[name]) throw new FieldProblem(name, `${label}: this task needs one.`, { missing: true });
     }
     return wish;
   }
@@ -215,13 +233,13 @@ export class Form {
     const fields = {};
     const prompt = byId("prompt").value.trim();
     if (task.prompt !== "no" && prompt) fields.prompt = prompt;
-    if (task.prompt === "required" && !prompt) throw new FieldProblem("prompt", "Say what you would like to see.");
+    if (task.prompt === "required" && !prompt) throw new FieldProblem("prompt", "Say what you would like to see.", { missing: true });
     const [kind, value] = byId("at-size").hidden ? [""] : byId("size").value.split("=");
-    if (kind === "other") fields.size = byId("size-other").value.trim();
+    if (kind === "other") fields.size = otherSize();
     else if (kind) fields[kind] = value;
-    if (task.max_n > 1) fields.n = numberIn("n", "n", /^\d+$/) ?? 1;
+    if (task.max_n > 1) fields.n = numberIn("n", { min: 1, max: task.max_n }) ?? 1;
     if (task.seed) {
-      const seed = numberIn("seed", "seed", /^\d+$/);
+      const seed = numberIn("seed", { min: 0, most: task.seed.max });
       if (seed !== null) fields.seed = seed;
     }
     const without = byId("negative_prompt").value.trim();
@@ -233,11 +251,11 @@ export class Form {
     const found = {};
     for (const about of this.options) {
       const text = byId(about.name).value.trim();
-      if (!text) {
-        if (about.required) throw new FieldProblem(about.name, "This task needs it.");
+      if (!text && !byId(about.name).validity.badInput) {
+        if (about.required) throw new FieldProblem(about.name, `${words(about.name)}: this task needs it.`, { missing: true });
         continue;
       }
-      if (about.type === "integer" || about.type === "number") found[about.name] = numberIn(about.name, about.name, /^-?\d+(\.\d+)?$/);
+      if (about.type === "integer" || about.type === "number") found[about.name] = numberIn(about.name, limitsOf(about));
       else if (about.type === "boolean") found[about.name] = text === "true";
       else if (about.type === "colors") found[about.name] = text.split(/[\s,]+/).filter(Boolean);
       else found[about.name] = text;
@@ -293,18 +311,33 @@ export class Form {
     this.changed();
   }
 
-  /** Say at the field what is wrong with it, offer what would be right, and go there. */
-  showProblem(field, message, { allowed = null, nearest = null } = {}) {
+  /** Say it while somebody is typing: at the field, without going there. False if it has no field. */
+  hint(field, message, more) {
+    this.hinted = this.showProblem(field, message, more, false);
+    return this.hinted !== null;
+  }
+
+  /** What was said while somebody was typing holds no more. */
+  clearHint() {
+    if (this.hinted) this.clearProblem(this.hinted);
+    this.hinted = null;
+  }
+
+  /** Say at the field what is wrong with it, offer what would be right, and `go` there. Gives the field, null for none. */
+  showProblem(field, message, { allowed = null, nearest = null } = {}, go = true) {
     const name = String(field ?? "").replace(/\[.*$/, "").replace(/^(lascaux|extra_body|native)\./, "");
     const place = [name, PLACES[name], "extra"].find((one) => one && this.#takes(one, name));
+    if (!place && !go) return null;
     const told = byId(`problem-${place ?? "general"}`);
     const hint = allowed && !message.includes(allowed) ? ` Allowed: ${allowed}.` : "";
     fill(told, message, hint, place && nearest !== null ? this.#offer(place, name, String(nearest)) : null);
-    if (!place) return;
-    const control = byId(place);
+    if (!place) return null;
+    const control = controlOf(place);
     control.setAttribute("aria-invalid", "true");
     if (control.closest("details")) control.closest("details").open = true;
-    control.focus();
+    if (go) control.focus();
+    if (go || document.activeElement === control) byId(`at-${place}`).scrollIntoView({ block: "nearest" });
+    return place;
   }
 
   /** Is this a field that can be seen, or the JSON that named the parameter? */
@@ -340,10 +373,23 @@ export class Form {
   }
 }
 
-/** A number that was typed; null if the field is empty. Throws FieldProblem if it is no number. */
-function numberIn(id, field, shape) {
-  const control = byId(id);
-  const text = control.value.trim();
-  if (control.validity.badInput || (text && !shape.test(text))) throw new FieldProblem(field, "This must be a number.");
-  return text ? Number(text) : null;
+const limitsOf = ({ type, min, max }) => ({ whole: type === "integer", min, max });
+
+/** What is written into: for a size that is not in the list, the field beside it. */
+const controlOf = (place) => byId(place === "size" && byId("size").value === "other" ? "size-other" : place);
+
+/** A size that is not in the list. */
+function otherSize() {
+  const text = byId("size-other").value.trim();
+  if (!text) throw new FieldProblem("size", "Say how large: width x height in pixels, such as 1024x768.", { missing: true });
+  if (!/^\d+\s*[x×]\s*\d+$/i.test(text)) throw new FieldProblem("size", `Size must be width x height in pixels, such as 1024x768, not ${text}.`);
+  return text.toLowerCase().replace("×", "x").replace(/\s/g, "");
+}
+
+/** A number that was typed; null if the field is empty. Throws FieldProblem, which says what is allowed. */
+function numberIn(name, limits) {
+  const control = byId(name);
+  const { value, wrong, nearest } = numberOf(control.value, limits, control.validity.badInput);
+  if (wrong) throw new FieldProblem(name, `${byId(`at-${name}`).querySelector("label").textContent} ${wrong}`, { nearest });
+  return value;
 }

@@ -4,7 +4,7 @@ import { ask, key } from "./api.js";
 import { byId, make, words } from "./dom.js";
 import { dollars, isFree } from "./money.js";
 import { blobOf } from "./pictures.js";
-import { told } from "./quote.js";
+import { mostFor, told } from "./quote.js";
 import { asCurl, asPython, elsewhere, requestOf } from "./wish.js";
 
 const MOST_CARDS = 24;
@@ -84,12 +84,19 @@ function view(result, actions = () => []) {
 
 const button = (text, click, more = {}) => make("button", { type: "button", class: "quiet", ...more, on: { click } }, text);
 
-/** The wall of cards. `on`: again(wish), work(picture, wish), made(result), others(task, alias), say(text), copy(title, text). */
+/** The wall of cards. `on`: again(wish), work(picture, wish), made(result, most), lost(error, wish, most), others(task, alias), say(text), copy(title, text). */
 export class Gallery {
   constructor(on) {
     this.on = on;
     this.cards = [];
     this.count = 0;
+    this.visit = 0;
+  }
+
+  /** Take everything down, and hang nothing that was asked for before. */
+  clear() {
+    this.visit += 1;
+    for (const entry of [...this.cards]) this.#drop(entry);
   }
 
   /** Hang a result; the oldest card goes when there are too many. */
@@ -190,17 +197,23 @@ export class Gallery {
   }
 
   async #compare(first, alias, seed, pressed, problem) {
+    const { visit } = this;
     pressed.disabled = true;
     problem.textContent = "";
     this.on.say("Painting");
     const wish = elsewhere(first.wish, alias, seed);
     const { path, body } = requestOf(wish);
+    const most = mostFor(wish);
     try {
-      const second = resultOf(wish, await ask(path, { body, paid: true }));
-      this.on.made(second);
+      const answer = await ask(path, { body, paid: true });
+      if (visit !== this.visit) return;
+      const second = resultOf(wish, answer);
+      this.on.made(second, most);
       this.#pair(first, second);
     } catch (error) {
+      if (visit !== this.visit) return;
       problem.textContent = error.message;
+      this.on.lost(error, wish, most);
     } finally {
       pressed.disabled = false;
     }

@@ -45,19 +45,20 @@ export class Slot {
     this.picture = null;
     this.file = make("input", { id: name, type: "file", accept: TYPES.join(","), "aria-describedby": `problem-${name}` });
     this.file.addEventListener("change", () => this.file.files[0] && this.take(this.file.files[0]));
+    this.pick = make("span", {}, "Choose a file");
     this.preview = make("img", { alt: "", hidden: true });
     this.size = make("span", { class: "about" });
     this.remove = make("button", { type: "button", class: "quiet", hidden: true, on: { click: () => this.put(null) } }, "Remove");
     this.remove.setAttribute("aria-label", `Remove ${label.toLowerCase()}`);
     this.choice = make("span", { class: "about" });
     this.problem = make("p", { class: "problem", id: `problem-${name}` });
-    this.buttons = make("div", { class: "buttons" }, this.remove);
+    this.buttons = make("div", { class: "buttons" }, make("label", { class: "file quiet" }, this.pick, this.file), this.remove);
     this.hint = make("span", { class: "about" }, "Choose a file, drop one here, or paste.");
     this.element = make(
       "div",
       { class: "field slot", id: `at-${name}` },
       make("label", { for: name }, label, this.choice),
-      make("div", { class: "drop" }, this.preview, make("div", {}, this.hint, this.file, this.size, this.buttons)),
+      make("div", { class: "drop" }, this.preview, make("div", {}, this.hint, this.size, this.buttons)),
       this.problem,
     );
     this.#listenToDrops();
@@ -94,13 +95,14 @@ export class Slot {
   put(picture) {
     if (this.picture && this.picture !== picture) URL.revokeObjectURL(this.picture.url);
     this.picture = picture;
-    if (!picture) this.file.value = "";
+    this.file.value = ""; // what is shown need not be what was chosen last, and the same file can be chosen again
+    this.pick.textContent = picture ? "Choose another" : "Choose a file";
     this.preview.hidden = this.remove.hidden = !picture;
     this.hint.hidden = Boolean(picture);
     if (picture) this.preview.src = picture.url;
     else this.preview.removeAttribute("src");
     this.preview.alt = picture ? `${words(this.name)}: ${picture.name}` : "";
-    this.size.textContent = picture ? `${picture.width} × ${picture.height}` : "";
+    this.size.textContent = picture ? `${picture.name}, ${picture.width} × ${picture.height}` : "";
     this.changed(picture);
   }
 }

@@ -2,18 +2,22 @@
 
 import { ask } from "./api.js";
 import { byId, fill, make, words } from "./dom.js";
+import { isRetired } from "./lifecycle.js";
 import { dollars, parse } from "./money.js";
 
 const EVERY = 5000;
 const STATES = { closed: "Closed", open: "Open", half_open: "Half open" };
 const STAGES = { active: "active", preview: "preview", legacy: "legacy", extended_access: "extended access", eol: "retired" };
 
+const COLUMNS = ["Today", "This month", "In flight"];
+
 const seconds = (number) => (number >= 10 ? `${Math.round(number)} s` : `${number.toFixed(1)} s`);
 const fact = (name, value) => (value === null ? null : make("div", {}, make("dt", {}, name), make("dd", {}, value)));
-const tile = (name, value, more = null) => make("div", { class: "tile" }, make("dt", {}, name), make("dd", {}, make("strong", {}, value), more && make("span", {}, more)));
+const tile = (name, value, more = null) => make("div", { class: "tile" }, make("dt", {}, name), make("dd", {}, make("strong", {}, value), more && " ", more && make("span", {}, more)));
 
 /** What the breaker does, in words: the colour is not all there is. */
 function breaker(one, workers) {
+  if (isRetired(one)) return one.state === "closed" ? "Retired" : `Retired, breaker ${STATES[one.state].toLowerCase()}`;
   if (one.state === "closed" && one.resting > 0) return `Resting, throttled, for ${seconds(one.resting)}`;
   if (one.state === "closed") return "Breaker closed";
   const next = one.probe_in > 0 ? `probes again in ${seconds(one.probe_in)}` : "the next request is its probe";
@@ -40,7 +44,7 @@ function lifecycle(one) {
 }
 
 function card(one, workers) {
-  const state = one.state === "closed" && one.resting > 0 ? "resting" : one.state;
+  const state = isRetired(one) ? "retired" : one.state === "closed" && one.resting > 0 ? "resting" : one.state;
   const lately = one.calls ? `${one.calls} calls, ${one.failures} failed` : "no calls";
   return make(
     "li",
@@ -62,29 +66,33 @@ function card(one, workers) {
   );
 }
 
+/** A phone shows each key as a card, whose values have their names beside them; the roles stay what they were. */
+const cell = (at, text) => make("td", { role: "cell", "data-name": COLUMNS[at] }, text);
+
 function account(one) {
   const of = (spent, most) => (most === null ? dollars(spent) : `${dollars(spent)} of ${dollars(most)}`);
   return make(
     "tr",
-    {},
-    make("th", { scope: "row" }, one.key),
-    make("td", {}, of(one.usd_today, one.usd_per_day)),
-    make("td", {}, of(one.usd_this_month, one.usd_per_month)),
-    make("td", {}, String(one.in_flight)),
+    { role: "row" },
+    make("th", { scope: "row", role: "rowheader" }, one.key),
+    cell(0, of(one.usd_today, one.usd_per_day)),
+    cell(1, of(one.usd_this_month, one.usd_per_month)),
+    cell(2, String(one.in_flight)),
   );
 }
 
 /** The whole view. */
 function page(status) {
-  const well = status.deployments.filter((one) => one.state === "closed").length;
+  const well = status.deployments.filter((one) => one.state === "closed" && !isRetired(one)).length;
+  const retired = status.deployments.filter(isRetired).length;
   const spend = status.spend;
   const today = spend ? spend.reduce((sum, one) => sum + (parse(one.usd_today) ?? 0n), 0n) : null;
-  const header = ["Key", "Today", "This month", "In flight"].map((name) => make("th", { scope: "col" }, name));
+  const header = ["Key", ...COLUMNS].map((name) => make("th", { scope: "col", role: "columnheader" }, name));
   return [
     make(
       "dl",
       { class: "tiles" },
-      tile("Deployments well", `${well} of ${status.deployments.length}`),
+      tile("Deployments well", `${well} of ${status.deployments.length}`, retired ? `${retired} retired` : null),
       tile("Requests in flight", String(status.in_flight), status.waiting ? `${status.waiting} in line` : null),
       tile("Spent today", today === null ? "not known" : dollars(today), "UTC"),
       status.workers > 1 ? tile("Workers", String(status.workers)) : null,
@@ -93,8 +101,10 @@ function page(status) {
     make("ul", { class: "deployments" }, ...status.deployments.map((one) => card(one, status.workers))),
     make("h2", {}, "Spending by key"),
     spend
-      ? make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Spending by key" },
-          make("table", {}, make("thead", {}, make("tr", {}, ...header)), make("tbody", {}, ...spend.map(account))))
+      ? make("div", { class: "table" },
+          make("table", { role: "table", "aria-label": "Spending by key" },
+            make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...header)),
+            make("tbody", { role: "rowgroup" }, ...spend.map(account))))
       : make("p", { class: "about" }, "The accounts can not be read now."),
   ];
 }
@@ -103,6 +113,7 @@ function page(status) {
 export class StatusView {
   constructor() {
     this.timer = null;
+    this.visit = 0;
     byId("refresh").addEventListener("click", () => this.look());
     byId("following").addEventListener("change", () => this.look());
   }
@@ -118,16 +129,24 @@ export class StatusView {
     clearTimeout(this.timer);
   }
 
+  /** Nothing of what was seen stays, nor comes late. */
+  clear() {
+    this.visit += 1;
+    fill(byId("status"));
+    byId("updated").textContent = byId("problem-status").textContent = "";
+  }
+
   async look() {
     clearTimeout(this.timer);
+    const { visit } = this;
     try {
       const status = await ask("admin/status");
-      const focused = document.activeElement?.getAttribute("role") === "region";
+      if (visit !== this.visit) return;
       fill(byId("status"), page(status));
-      if (focused) byId("status").querySelector("[role=region]")?.focus();
       byId("updated").textContent = `${words("as of")} ${new Date(status.at).toLocaleTimeString()}`;
       byId("problem-status").textContent = "";
     } catch (error) {
+      if (visit !== this.visit) return;
       byId("problem-status").textContent = error.status === 403 ? "This view needs an admin key." : error.message;
       if (error.status === 403) return;
     }
