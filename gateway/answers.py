@@ -6,7 +6,8 @@ know.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -16,9 +17,11 @@ from ..providers.types import Image, Warning
 from ..router.records import Result
 from .openai import Ask, Operation
 
-__all__ = ["Plain", "document", "events", "headers", "money", "told"]
+__all__ = ["CHARGED", "JOINED", "Plain", "charge", "document", "events", "headers", "joined", "money", "told"]
 
 Plain = dict[str, Any]
+
+CHARGED, JOINED = "x-lascaux-charged-usd", "x-lascaux-joined"
 
 _LONGEST_HEADER = 500
 _USAGE = {
@@ -30,20 +33,35 @@ _USAGE = {
 """Zero: Bedrock's image models do not count tokens. The bill is under ``lascaux.cost``."""
 
 
-def document(ask: Ask, result: Result, warnings: Sequence[Warning], links: Sequence[str | None], created: int) -> bytes:
-    """The body of an answer. ``links`` has an entry per picture: its address, or None to send it as base64."""
+def document(
+    ask: Ask,
+    result: Result,
+    warnings: Sequence[Warning],
+    links: Sequence[str | None],
+    created: int,
+    charged: Decimal | None,
+) -> bytes:
+    """The body of an answer.
+
+    ``links`` has an entry per picture: its address, or None to send it as base64; ``charged`` are the US dollars settled.
+    """
     return orjson.dumps(
         {
             "created": created,
             "data": [_item(image, link) for image, link in zip(result.images, links, strict=True)],
             **_common(ask, result),
-            "lascaux": _facts(result, warnings),
+            "lascaux": _facts(result, warnings, charged),
         }
     )
 
 
 def events(
-    ask: Ask, result: Result, warnings: Sequence[Warning], links: Sequence[str | None], created: int
+    ask: Ask,
+    result: Result,
+    warnings: Sequence[Warning],
+    links: Sequence[str | None],
+    created: int,
+    charged: Decimal | None,
 ) -> Iterator[bytes]:
     """The same as server-sent events: one ``completed`` event for each picture, the bill with the last."""
     kind = "image_edit.completed" if ask.operation is Operation.EDIT else "image_generation.completed"
@@ -51,7 +69,7 @@ def events(
     for place, (image, link) in enumerate(zip(result.images, links, strict=True)):
         plain = {"type": kind, **_item(image, link), "created_at": created, **_common(ask, result)}
         if place == last:
-            plain["lascaux"] = {**plain["lascaux"], **_facts(result, warnings)}
+            plain["lascaux"] = {**plain["lascaux"], **_facts(result, warnings, charged)}
         yield b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(plain) + b"\n\n"
 
 
@@ -72,6 +90,16 @@ def headers(result: Result, warnings: Sequence[Warning]) -> dict[str, str]:
         "missing": str(len(result.missing)) if result.missing else None,
     }
     return {f"x-lascaux-{name}": _ascii(value) for name, value in found.items() if value is not None}
+
+
+def charge(usd: Decimal | None) -> dict[str, str]:
+    """What was settled against the key, as a header."""
+    return {} if usd is None else {CHARGED: f"{usd:f}"}
+
+
+def joined(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer for a further sending of its call: it says so, and that nothing more was settled."""
+    return {**headers, **({CHARGED: "0"} if CHARGED in headers else {}), JOINED: "true"}
 
 
 def told(warning: Warning) -> Plain:
@@ -131,7 +159,7 @@ def _background(ask: Ask, result: Result) -> str | None:
     return "transparent" if removed or (asked and not adapted) else None
 
 
-def _facts(result: Result, warnings: Sequence[Warning]) -> Plain:
+def _facts(result: Result, warnings: Sequence[Warning], charged: Decimal | None) -> Plain:
     facts: Plain = {
         "alias": result.alias,
         "deployment": result.deployment,
@@ -139,6 +167,7 @@ def _facts(result: Result, warnings: Sequence[Warning]) -> Plain:
         "model_id": result.model_id,
         "region": result.region,
         "cost": money(result.cost),
+        "charged_usd": None if charged is None else f"{charged:f}",
         "cache": result.cache,
         "seed": result.seed,
         "duration": round(result.duration, 3),

@@ -83,6 +83,8 @@ class AuditLine:
     """Of the first of them, such as 1024x1024."""
     cost_usd: str | None
     """US dollars as text, exact; null if nobody knows."""
+    charged_usd: str
+    """US dollars as text, exact, that were settled against the key: with lost calls that may have been billed."""
     price_table: str | None
     """Version of the price table."""
     deployment: str | None
@@ -172,6 +174,7 @@ class Audit:
             seeds=[image.seed for image in images],
             size=f"{images[0].width}x{images[0].height}" if images else None,
             cost_usd=None if story.cost_usd is None else f"{story.cost_usd:f}",
+            charged_usd="0" if notes.charged_usd is None else f"{notes.charged_usd:f}",
             price_table=result.cost.table if result is not None else None,
             deployment=story.deployment,
             model=story.model,

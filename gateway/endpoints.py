@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -21,8 +22,9 @@ from ..providers.types import Warning
 from ..router.async_client import AsyncRouter
 from ..router.explain import Quote
 from ..router.interest import Interest
+from ..router.listing import PriceList
 from ..router.records import Result
-from .answers import document, events, headers
+from .answers import charge, document, events, headers, joined
 from .choices import choices_of_ids
 from .edge import answer
 from .errors import Refused, Stopped, failure_of
@@ -39,7 +41,7 @@ from .presence import Client, Presence, presence_of
 from .sendings import Sendings
 from .shelf import Shelf
 from .status import merged, worker_status
-from .story import notes_of
+from .story import Notes, notes_of
 
 __all__ = ["Endpoint", "Endpoints"]
 
@@ -142,26 +144,25 @@ class Endpoints:
 
             async def answered() -> Reply:
                 try:
-                    return await self._made(operation, request, body, key, interest)
+                    return await self._made(operation, request, body, key, interest, notes)
                 except LascauxError as error:
-                    return replace(_refusal(request, error), story=notes.failed(error))
+                    return replace(_refusal(request, error, notes.charged_usd), story=notes.failed(error))
                 except BaseException as error:
                     notes.failed(Stopped() if isinstance(error, asyncio.CancelledError) else error)
                     raise
 
             reply = await self._once(request, body, key, answered, interest)
             notes.told(reply.story)
-            return _response(reply)
+            return _response(replace(reply, headers=joined(reply.headers)) if notes.joined else reply)
 
         return make
 
     async def _made(
-        self, operation: Operation, request: Request, body: list[bytes], key: Key, interest: Interest
+        self, operation: Operation, request: Request, body: list[bytes], key: Key, interest: Interest, notes: Notes
     ) -> Reply:
         ask = await self._ask(operation, request, body, key)
-        notes = notes_of(request.scope)
         notes.asked(ask.alias, ask.prompt, ask.whole)
-        async with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
+        async with await self.gate.admit_soon(key, ask.alias, lambda: self._prices(ask), notes.charged) as admission:
             try:
                 call = self._call(ask, key, interest)
             except Exception:
@@ -169,7 +170,8 @@ class Endpoints:
                 raise
             result = await call
             await admission.settle_soon(result)
-        return replace(await self._respond(request, ask, result), story=notes.served(result))
+        reply = await self._respond(request, ask, result, notes.charged_usd)
+        return replace(reply, story=notes.served(result))
 
     async def _once(
         self, request: Request, body: list[bytes], key: Key, make: Callable[[], Awaitable[Reply]], interest: Interest
@@ -280,6 +282,9 @@ class Endpoints:
     async def _quote(self, ask: Ask, tenant: str | None = None) -> Quote:
         return await self.router.quote(ask.alias, ask.prompt, tenant=tenant, **ask.whole())
 
+    async def _prices(self, ask: Ask) -> Quote | PriceList:
+        return await self.router.prices(ask.alias, ask.prompt, **ask.whole())
+
     def _tenant(self, key: Key) -> str | None:
         """Answers in the cache are not shared between keys: one must not find out what another has asked."""
         return key.name if self.gate.keyed else None
@@ -294,7 +299,7 @@ class Endpoints:
             return self.router.edit(ask.alias, ask.prompt, image=ask.image, **way, **ask.params)
         return self.router.generate(ask.alias, ask.prompt, **way, **ask.params)
 
-    async def _respond(self, request: Request, ask: Ask, result: Result) -> Reply:
+    async def _respond(self, request: Request, ask: Ask, result: Result, charged: Decimal | None) -> Reply:
         warnings: list[Warning] = [*ask.warnings, *result.warnings]
         links: Sequence[str | None] = [None] * len(result.images)
         if ask.url:
@@ -303,12 +308,12 @@ class Endpoints:
             linked = await self.shelf.links(result.images, base=base, request_id=request_id)
             links = linked.links
             warnings += linked.warnings
-        marks = headers(result, warnings)
+        marks = headers(result, warnings) | charge(charged)
         if ask.stream:
-            body = b"".join(events(ask, result, warnings, links, int(self._now())))
+            body = b"".join(events(ask, result, warnings, links, int(self._now()), charged))
             marks["cache-control"] = "no-cache"
             return Reply(status=200, body=body, headers=marks | {"content-type": "text/event-stream; charset=utf-8"})
-        body = document(ask, result, warnings, links, int(self._now()))
+        body = document(ask, result, warnings, links, int(self._now()), charged)
         return Reply(status=200, body=body, headers=marks | {"content-type": "application/json"})
 
     def _model(self, name: str, *, whole: bool = False) -> dict[str, Any]:
@@ -344,12 +349,16 @@ def _response(reply: Reply) -> Response:
     return Pieces(reply.body, reply.status, headers=dict(reply.headers))
 
 
-def _refusal(request: Request, error: LascauxError) -> Reply:
+def _refusal(request: Request, error: LascauxError, charged: Decimal | None = None) -> Reply:
     failure = failure_of(error)
+    if charged:
+        failure = replace(failure, more=failure.more | {"charged_usd": f"{charged:f}"})
     if failure.status >= 500:
         log.warning("request %s: %s", request.scope["state"]["request_id"], error)
     response = answer(failure)
-    return Reply(status=failure.status, body=bytes(response.body), headers=dict(response.headers))
+    return Reply(
+        status=failure.status, body=bytes(response.body), headers=dict(response.headers) | charge(charged or None)
+    )
 
 
 def _digest(parts: Sequence[str], content_type: str, body: bytes) -> str:

@@ -6,28 +6,35 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, TypeVar
 
+from ..providers.errors import LascauxError
 from ..router.config.server import ServerConfig
 from ..router.errors import ConfigError
-from ..router.explain import Quote
 from ..router.records import Result
-from .bills import bill, most
+from .bills import Prices, bill, most
 from .books import Damaged
 from .errors import Refused
 from .journal import Journal
 from .keys import ANYBODY, Key, KeyRing, WeakKey, bearer_token
 from .limits import LocalTraffic, Open, Traffic
-from .spend import Busy, Ledger, LocalLedger
+from .spend import Busy, Ledger, LocalLedger, Reservation
 
 __all__ = ["Admission", "Gate", "open_gate"]
 
 T = TypeVar("T")
+Told = Callable[[Decimal], None]
+"""Is told the US dollars that were settled for a request."""
 
 _ZERO = Decimal(0)
+
+
+def _nobody(usd: Decimal) -> None:
+    """Nobody wants to know."""
 
 
 class Gate:
@@ -39,12 +46,20 @@ class Gate:
     """
 
     def __init__(
-        self, ring: KeyRing, ledger: Ledger, *, clock: Callable[[], float], now: Callable[[], datetime]
+        self,
+        ring: KeyRing,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+        lasting: bool = False,
     ) -> None:
+        """``lasting``: the accounts outlive the process, so what it had under way is reserved even without keys."""
         self._ring = ring
         self._ledger = ledger
         self._clock = clock
         self._now = now
+        self._lasting = lasting
         self._lock = threading.Lock()
         self._traffic: dict[str, Traffic] = {}
         self._open: Open = lambda name, clock: LocalTraffic(clock)
@@ -125,30 +140,41 @@ class Gate:
                 parameter="model",
             )
 
-    def admit(self, key: Key, alias: str, ask: Callable[[], Quote]) -> Admission:
-        """A place for one request, and the money it may cost. ``ask`` is called if the key's money is limited.
+    def admit(self, key: Key, alias: str, ask: Callable[[], Prices], told: Told = _nobody) -> Admission:
+        """A place for one request, and the money it may cost.
+
+        ``ask`` is called wherever there are keys or lasting accounts: what a killed process had reserved stays spent.
+        ``told`` is told what is settled in the end. For a key without a limit in dollars ``ask`` may fail: the call then
+        says itself what is wrong.
 
         Raises `Refused`: 403 (alias, unknown price), 429 (rpm, concurrency, money), 503 (the accounts can not be read);
         and what ``ask`` raises.
         """
         self._look(key, alias)
-        return self._enter(key, ask() if key.has_budget else None)
+        quote = None
+        with suppress(*_harmless(key)):
+            quote = ask() if self._quotes(key) else None
+        return self._enter(key, quote, told)
 
-    async def admit_soon(self, key: Key, alias: str, ask: Callable[[], Awaitable[Quote]]) -> Admission:
+    async def admit_soon(
+        self, key: Key, alias: str, ask: Callable[[], Awaitable[Prices]], told: Told = _nobody
+    ) -> Admission:
         """`admit` for an event loop, which it never blocks; the quote is awaited. Use the admission with ``async with``."""
         self._look(key, alias)
-        quote = await ask() if key.has_budget else None
+        quote = None
+        with suppress(*_harmless(key)):
+            quote = await ask() if self._quotes(key) else None
         held = most(key, quote) if quote else _ZERO
         traffic = self._traffic_of(key)
         moment = traffic.enter(key)
-        reservation = _Reservation(self._ledger, key, held, self._now)
+        reservation = Reservation(self._ledger, key, held, self._now)
         try:
             id = await self._soon(reservation.make)
         except BaseException:
             traffic.withdraw(moment)
             reservation.drop()
             raise
-        return Admission(self, key, id, held, quote)
+        return Admission(self, key, id, held, quote, told)
 
     async def usage_soon(self, key: Key) -> dict[str, Any]:
         """`usage` for an event loop."""
@@ -227,10 +253,13 @@ class Gate:
     def _look(self, key: Key, alias: str) -> None:
         """What can be said before anything is worked out."""
         self.permit(key, alias)
-        if key.has_budget:  # else `_enter` follows at once
+        if self._quotes(key):  # else `_enter` follows at once
             self._traffic_of(key).check(key)
 
-    def _enter(self, key: Key, quote: Quote | None) -> Admission:
+    def _quotes(self, key: Key) -> bool:
+        return key.has_budget or self._lasting or self.keyed
+
+    def _enter(self, key: Key, quote: Prices | None, told: Told) -> Admission:
         held = most(key, quote) if quote else _ZERO
         traffic = self._traffic_of(key)
         moment = traffic.enter(key)
@@ -239,7 +268,7 @@ class Gate:
         except BaseException:
             traffic.withdraw(moment)
             raise
-        return Admission(self, key, id, held, quote)
+        return Admission(self, key, id, held, quote, told)
 
     def _leave(self, key: Key) -> None:
         self._traffic_of(key).leave()
@@ -252,33 +281,6 @@ class Gate:
             return traffic
 
 
-class _Reservation:
-    """Money that is set aside in a thread, for somebody who may be gone when it has been."""
-
-    def __init__(self, ledger: Ledger, key: Key, usd: Decimal, now: Callable[[], datetime]) -> None:
-        self._ledger, self._key, self._usd, self._now = ledger, key, usd, now
-        self._lock = threading.Lock()
-        self._id: str | None = None
-        self._dropped = False
-
-    def make(self, wait: bool) -> str:
-        id = self._ledger.reserve(self._key, self._usd, self._now(), wait=wait)
-        with self._lock:
-            self._id = id
-            dropped = self._dropped
-        if dropped:
-            self._ledger.settle(id, _ZERO)
-        return id
-
-    def drop(self) -> None:
-        """It is not needed. Only a process that ends drops one, so it may take its time."""
-        with self._lock:
-            self._dropped = True
-            id = self._id
-        if id is not None:
-            self._ledger.settle(id, _ZERO)
-
-
 class Admission:
     """A request that was let in. Use it as a context manager around the call, and `settle` inside with the result.
 
@@ -288,15 +290,16 @@ class Admission:
     that was reserved counts as spent.
     """
 
-    __slots__ = ("_gate", "_id", "_over", "_quote", "key", "reserved")
+    __slots__ = ("_gate", "_id", "_over", "_quote", "_told", "key", "reserved")
 
-    def __init__(self, gate: Gate, key: Key, id: str, held: Decimal, quote: Quote | None) -> None:
+    def __init__(self, gate: Gate, key: Key, id: str, held: Decimal, quote: Prices | None, told: Told) -> None:
         self.key = key
         self.reserved = held
         """US dollars that were set aside."""
         self._gate = gate
         self._id = id
         self._quote = quote
+        self._told = told
         self._over = False
 
     def __enter__(self) -> Admission:
@@ -350,6 +353,7 @@ class Admission:
         self._over = True
         self._gate._leave(self.key)
         self._gate.on_settled(self.key.name, usd)
+        self._told(usd)
         return usd
 
 
@@ -384,7 +388,11 @@ def open_gate(
         raise ConfigError(f"server.spend_file: {server.spend_file}: {(error.strerror or str(error)).lower()}") from None
     except Damaged as error:
         raise ConfigError(f"server.spend_file: {server.spend_file}: {error}; move it away to begin anew") from None
-    return Gate(ring, ledger, clock=clock, now=now)
+    return Gate(ring, ledger, clock=clock, now=now, lasting=durable)
+
+
+def _harmless(key: Key) -> tuple[type[Exception], ...]:
+    return () if key.has_budget else (LascauxError,)
 
 
 def _plain(usd: Decimal | None) -> str | None:

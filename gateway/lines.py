@@ -68,6 +68,8 @@ class Line:
     """true: answered with what an earlier sending of the same call brought, which the cost stands with."""
     cost_usd: str | None = None
     """US dollars, exact; left out if nobody knows."""
+    charged_usd: str | None = None
+    """US dollars, exact, that were settled against the key: with lost calls that may have been billed."""
     images: int | None = None
     """Pictures delivered."""
     attempts: int | None = None

@@ -27,6 +27,7 @@ from ..providers.errors import InvalidRequest
 from ..router.async_client import AsyncRouter
 from ..router.interest import Interest
 from ..router.records import Result
+from .answers import charge, joined
 from .errors import Refused, Stopped
 from .gate import Gate
 from .intake import Intake
@@ -39,7 +40,7 @@ from .pieces import Pieces
 from .presence import Client, Presence, presence_of
 from .sendings import Sendings
 from .sigv4 import ALGORITHM, Opened, SignatureError, Signed, Verifier
-from .story import notes_of
+from .story import Notes, notes_of
 
 __all__ = ["NativeEndpoints", "is_native", "routes"]
 
@@ -224,10 +225,15 @@ class NativeEndpoints:
         async def make() -> Reply:
             notes.asked(name, invocation.prompt, lambda: invocation.params)
             try:
-                result = await self._perform(key, name, invocation, interest)
-                return replace(served(result, invocation.dialect, request_id), story=notes.served(result))
+                result = await self._perform(key, name, invocation, interest, notes)
+                reply = served(result, invocation.dialect, request_id)
+                return replace(
+                    reply, headers={**reply.headers, **charge(notes.charged_usd)}, story=notes.served(result)
+                )
             except Exception as error:
-                return replace(_told(error, invocation.dialect, request_id, name), story=notes.failed(error))
+                reply = _told(error, invocation.dialect, request_id, name)
+                paid = charge(notes.charged_usd or None)
+                return replace(reply, headers={**reply.headers, **paid}, story=notes.failed(error))
             except BaseException:
                 notes.failed(Stopped())
                 raise
@@ -235,17 +241,17 @@ class NativeEndpoints:
         client = Client(interest=interest, presence=presence_of(request))
         reply = await self._sendings.once(_token(request, key, body), make, client, again=_is_later(request))
         notes.told(reply.story)
-        return reply
+        return replace(reply, headers=joined(reply.headers)) if notes.joined else reply
 
-    async def _perform(self, key: Key, name: str, invocation: Invocation, interest: Interest) -> Result:
+    async def _perform(self, key: Key, name: str, invocation: Invocation, interest: Interest, notes: Notes) -> Result:
         """Let in, made, and booked."""
         prompt, params = invocation.prompt, dict(invocation.params)
         if self._gate is None:
             return await self._router.generate(name, prompt, interest=interest, **params)
         if self._gate.keyed:
             params["tenant"] = key.name  # what one key has paid for is not shown to another
-        ask = partial(self._router.quote, name, prompt, **params)
-        async with await self._gate.admit_soon(key, name, ask) as admission:
+        ask = partial(self._router.prices, name, prompt, **params)
+        async with await self._gate.admit_soon(key, name, ask, notes.charged) as admission:
             result = await self._router.generate(name, prompt, interest=interest, **params)
             await admission.settle_soon(result)
             return result

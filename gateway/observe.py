@@ -201,7 +201,6 @@ class _Seen:
                 "cache": story.cache,
                 "images": story.images,
                 "attempts": len(story.attempts),
-                "joined": notes.joined or None,
                 "cost_usd": None if story.cost_usd is None or notes.joined else f"{story.cost_usd:f}",
             }
         return Line(
@@ -213,6 +212,8 @@ class _Seen:
             status=self.status,
             code=notes.code,
             key=notes.key,
+            joined=notes.joined or None,
+            charged_usd=None if notes.charged_usd is None else f"{notes.charged_usd:f}",
             seconds=round(seconds, 6),
             added_seconds=None if notes.added is None else round(notes.added, 6),
             bytes_in=notes.bytes_in,

@@ -42,6 +42,7 @@ _REASONS: Mapping[int, str] = {
 }
 _TEXT: Schema = {"type": "string"}
 _DIGITS: Schema = {"type": "string", "pattern": "^[0-9]+$"}
+_AMOUNT: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}
 _FACTS: Mapping[str, tuple[str, Schema, bool]] = {
     "deployment": ("Who answered.", _TEXT, True),
     "model": ("The model that answered.", _TEXT, True),
@@ -51,15 +52,17 @@ _FACTS: Mapping[str, tuple[str, Schema, bool]] = {
     "price-table": ("The version of the price table.", _TEXT, True),
     "cost-usd": (
         "US dollars, exact; absent if nobody knows.",
-        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+        _AMOUNT,
         False,
     ),
+    "charged-usd": ("US dollars, exact, that were settled against the key; 0 if it joined.", _AMOUNT, True),
+    "joined": ("true: answered with what an earlier sending of the same call brought.", {"const": "true"}, False),
     "seed": ("The seed of the first picture.", _DIGITS, False),
     "upstream-request-id": ("AWS's.", _TEXT, False),
     "warnings": ("What was adapted or ignored.", _TEXT, False),
     "missing": ("How many pictures did not come.", _DIGITS, False),
 }
-"""The headers of `answers.headers`, without ``x-lascaux-``: about, shape, always there."""
+"""The headers of an answer with pictures, without ``x-lascaux-``: about, shape, always there."""
 
 
 @cache
@@ -153,6 +156,10 @@ def _headers(one: Operation, status: int) -> dict[str, Any]:
             for name, (about, schema, always) in _FACTS.items():
                 found[f"x-lascaux-{name}"] = _header(about, schema, always and not filtered)
         return found
+    if one.pictures:
+        for name in ("charged-usd", "joined"):
+            about, schema, _ = _FACTS[name]
+            found[f"x-lascaux-{name}"] = _header(about, schema, False)
     if one.native:
         found["x-amzn-errortype"] = _header("The type of the error, such as ValidationException.", _TEXT, True)
     else:

@@ -174,6 +174,7 @@ def _facts() -> Schema:
         model_id=_TEXT,
         region=_TEXT,
         cost=ref("Cost"),
+        charged_usd={**_USD, "type": "string", "description": "US dollars, exact, that were settled against the key."},
         cache={"enum": ["hit", "miss", "coalesced", "bypass"]},
         seed=_SEED,
         duration=_SECONDS,
@@ -266,12 +267,17 @@ def _prices() -> dict[str, Schema]:
 def _errors() -> dict[str, Schema]:
     more = _record(
         "What else is known.",
-        ("allowed", "nearest", "stage", "attempts", "may_be_billed"),
+        ("allowed", "nearest", "stage", "attempts", "may_be_billed", "charged_usd"),
         allowed={"type": "string", "description": "What would be accepted."},
         nearest={"type": "string", "description": "The closest valid choice."},
         stage={"enum": ["prompt", "input_image", "output_image"]},
         attempts=_list(ref("FailedAttempt")),
         may_be_billed=_FLAG,
+        charged_usd={
+            **_USD,
+            "type": "string",
+            "description": "US dollars, exact, that were settled against the key all the same; left out if none.",
+        },
     )
     codes = "\n".join(f"- `{code}`: {meaning}" for code, meaning in CODES.items())
     error = _record(

@@ -15,7 +15,7 @@ from .errors import Refused
 from .journal import Busy, Journal
 from .keys import Key
 
-__all__ = ["Busy", "Ledger", "LocalLedger", "Spent"]
+__all__ = ["Busy", "Ledger", "LocalLedger", "Reservation", "Spent"]
 
 _MUCH = 64 * 1024
 """Bytes of a journal that are not read where nobody may wait: they take about a millisecond."""
@@ -169,6 +169,34 @@ class LocalLedger:
             retry_after=5.0,
             should_retry=True,
         )
+
+
+class Reservation:
+    """Money that is set aside in a thread, for somebody who may be gone when it has been."""
+
+    def __init__(self, ledger: Ledger, key: Key, usd: Decimal, now: Callable[[], datetime]) -> None:
+        self._ledger, self._key, self._usd, self._now = ledger, key, usd, now
+        self._lock = threading.Lock()
+        self._id: str | None = None
+        self._dropped = False
+
+    def make(self, wait: bool) -> str:
+        """Set it aside; the id. Raises what `Ledger.reserve` raises."""
+        id = self._ledger.reserve(self._key, self._usd, self._now(), wait=wait)
+        with self._lock:
+            self._id = id
+            dropped = self._dropped
+        if dropped:
+            self._ledger.settle(id, Decimal(0))
+        return id
+
+    def drop(self) -> None:
+        """It is not needed. Only a process that ends drops one, so it may take its time."""
+        with self._lock:
+            self._dropped = True
+            id = self._id
+        if id is not None:
+            self._ledger.settle(id, Decimal(0))
 
 
 def _check(key: Key, usd: Decimal, spent: Spent) -> None:

@@ -95,6 +95,7 @@ class Notes:
         "_complete",
         "alias",
         "bytes_in",
+        "charged_usd",
         "clock",
         "code",
         "joined",
@@ -116,6 +117,8 @@ class Notes:
         self.alias: str | None = None
         self.code: str | None = None
         self.bytes_in = 0
+        self.charged_usd: Decimal | None = None
+        """US dollars settled for the call that was made for this request itself; None where nothing was admitted."""
         self.joined = False
         """Its answer is that of an earlier sending."""
         self.made: Story | None = None
@@ -137,6 +140,10 @@ class Notes:
         if self._complete is not None:
             self.ready = self.clock() - self._complete
 
+    def charged(self, usd: Decimal) -> None:
+        """So much was settled for the call made for it."""
+        self.charged_usd = usd
+
     def asked(self, alias: str, prompt: Any, params: Callable[[], Mapping[str, Any]]) -> None:
         """It was understood: pictures are asked for."""
         self.alias = alias
@@ -157,7 +164,7 @@ class Notes:
     def told(self, story: Story | None) -> None:
         """It is answered with what this call brought."""
         self.story = story
-        self.joined = story is not None and story is not self.made
+        self.joined = self.made is None
         self.code = story.code if story is not None else self.code
 
     @property

@@ -85,6 +85,8 @@ class LascauxError(Exception):
         self.code = code or self.default_code
         self.attempts: tuple[Any, ...] = ()
         """The router's records of the calls that were made before this error ended the request."""
+        self.shared = False
+        """True if the call that failed was that of another, equal request, which has its bill."""
 
     @property
     def status_code(self) -> int:

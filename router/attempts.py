@@ -21,7 +21,7 @@ from .choice import choose, early_probe, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
-from .endings import gone, left_off, nobody_left, remembered, too_late, twin
+from .endings import gone, left_off, nobody_left, remembered, shared, too_late, twin
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .health import State
 from .plan import Alias, Step, nobody_can
@@ -110,7 +110,7 @@ class _Part:
                 raise gone(self.last_error) if self.trail.stopped.is_set() else self._too_late()
             failure = flight.outcome.exception()
             if failure is not None:
-                raise twin(failure)
+                raise shared(failure)
             served = flight.outcome.result()
             if served is not None:
                 return tuple(

@@ -30,6 +30,7 @@ from .effects import Flow, Gather, Join, Send, Served, Wait
 from .errors import NoDeploymentAvailable
 from .explain import Explanation, Quote, explain
 from .gauges import observe
+from .listing import PriceList, listed
 from .records import Result
 from .reload import Generations, Reload, Source
 from .runtime import Run, Runtime
@@ -113,6 +114,10 @@ class Client:
     def _explain(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
         self._check_open()
         return explain(self._runtime, alias, prompt, explained_params(params))
+
+    def _list(self, alias: str, prompt: str, params: dict[str, Any]) -> PriceList | Quote:
+        self._check_open()
+        return listed(self._runtime, alias, prompt, explained_params(params))
 
     def _after_fork(self) -> None:
         """In a child process: calls and locks of the parent's threads are not ours."""

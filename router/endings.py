@@ -9,7 +9,7 @@ from ..providers.errors import AttemptTimeout, LascauxError
 from .context import Trail
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 
-__all__ = ["gone", "left_off", "nobody_left", "remembered", "too_late", "twin", "unsent"]
+__all__ = ["gone", "left_off", "nobody_left", "remembered", "shared", "too_late", "twin", "unsent"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -58,6 +58,14 @@ def twin(error: E) -> E:
     """The same failure for another waiter: an exception that is raised twice would mix two tracebacks."""
     other = copy.copy(error)
     other.__cause__ = error.__cause__
+    return other
+
+
+def shared(error: E) -> E:
+    """The failure of somebody else's call: it is ours as well, but its bill is not."""
+    other = twin(error)
+    if isinstance(other, LascauxError):
+        other.shared = True
     return other
 
 

@@ -135,7 +135,8 @@ def test_a_line_for_each_call(serve: Serve, tmp_path: Path) -> None:
     assert {name: found[0][name] for name in FIELDS if name not in ("time", "attempts")} == {
         "request_id": "r-1", "trace_id": None, "key": "team", "alias": "hero", "task": "text_to_image",
         "prompt_hmac": keyed, "inputs": [], "outputs": [digest(delivered)], "seeds": [30],
-        "size": first.json()["size"], "cost_usd": "0.04", "price_table": first.json()["lascaux"]["cost"]["table"],
+        "size": first.json()["size"], "cost_usd": "0.04", "charged_usd": "0.04",
+        "price_table": first.json()["lascaux"]["cost"]["table"],
         "deployment": "core", "model": CORE, "region": "us-west-2", "cache": "miss", "code": None,
     }  # fmt: skip
     call = {"deployment": "core", "model": CORE, "region": "us-west-2", "outcome": "ok", "cost_usd": "0.04"}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from lascaux.providers.fake import FakeProvider
 from lascaux.router.config import Config, ServerConfig
 from lascaux.router.errors import ConfigError
 from lascaux.router.explain import Quote
+from lascaux.router.listing import PriceList
 
 KEY = NewKey.make()
 BEARER = f"Bearer {KEY.text}"
@@ -160,7 +162,7 @@ def test_a_key_keeps_to_its_aliases(opened: Open) -> None:
     with pytest.raises(Refused, match="may not use 'hero'; it may use: cheap") as caught:
         gate.admit(key, "hero", unasked)
     assert (caught.value.status, caught.value.parameter) == (403, "model")
-    with gate.admit(key, "cheap", unasked):
+    with gate.admit(key, "cheap", PriceList):
         pass
 
 
@@ -191,7 +193,7 @@ def test_keys_of_a_changed_configuration_count_at_once(clock: Clock) -> None:
     now = server(team=KEY.hash)
     gate = open_gate(now, clock=lambda: clock.seconds, now=lambda: clock.day)
     gate.follow(lambda: now, said.append)
-    with gate.admit(gate.identify(BEARER), "hero", unasked):
+    with gate.admit(gate.identify(BEARER), "hero", PriceList):
         now = server(team=new.hash, other="other-key-0123456789")
         team = gate.identify(f"Bearer {new.text}")
         with pytest.raises(Refused, match="may make 1 requests"):
@@ -219,7 +221,7 @@ def test_requests_a_minute_are_counted_in_a_sliding_window(opened: Open, clock: 
     gate = opened(rpm=2)
     key = gate.identify(BEARER)
     for _ in range(2):
-        with gate.admit(key, "hero", unasked):
+        with gate.admit(key, "hero", PriceList):
             clock.pass_by(10)
     for _ in range(3):
         with pytest.raises(Refused) as caught:
@@ -228,7 +230,7 @@ def test_requests_a_minute_are_counted_in_a_sliding_window(opened: Open, clock: 
     assert (error.status, error.code, error.should_retry) == (429, "rate_limit_exceeded", True)
     assert error.retry_after == pytest.approx(40)
     clock.pass_by(error.retry_after or 0)
-    with gate.admit(key, "hero", unasked):
+    with gate.admit(key, "hero", PriceList):
         pass
     with pytest.raises(Refused):
         gate.admit(key, "hero", unasked)
@@ -284,13 +286,43 @@ def test_the_most_expensive_candidate_is_reserved_and_the_bill_settled(opened: O
     assert today(gate) == ("0.12", "0")
 
 
-def test_a_key_without_a_budget_needs_no_quote(opened: Open, router: Router) -> None:
-    """What it spends is counted all the same; what came from the cache costs nothing."""
-    gate = opened()
+def test_a_key_without_a_budget_reserves_all_the_same(opened: Open, router: Router) -> None:
+    """Its process may be killed. What came from the cache costs nothing; who asks is told the bill."""
+    gate, told = opened(), list[Decimal]()
     for _ in range(2):
-        with gate.admit(gate.identify(BEARER), "hero", unasked) as admission:
+        quote = partial(router.quote, "cheap", "an otter")
+        with gate.admit(gate.identify(BEARER), "hero", quote, told.append) as admission:
+            assert admission.reserved == CORE
             admission.settle(router.generate("cheap", "an otter", seed=7))
     assert today(gate) == ("0.04", "0")
+    assert told == [CORE, 0]
+
+
+def test_a_key_without_a_budget_is_not_refused_for_a_price(opened: Open, router: Router) -> None:
+    """What is known is reserved, and a quote that fails leaves the word to the call itself."""
+    gate = opened()
+    key = gate.identify(BEARER)
+    partly = Quote(alias="hero", pick=None, cost=None, candidates=tuple(blank(router)))
+    with gate.admit(key, "hero", lambda: partly) as admission:
+        assert admission.reserved == CORE
+        admission.withdraw()
+    with gate.admit(key, "hero", lambda: router.quote("hero", "an otter", steps="many")) as admission:
+        assert admission.reserved == 0
+    with pytest.raises(AssertionError, match="in vain"):  # a fault of ours is none of these
+        gate.admit(key, "hero", unasked)
+    assert today(gate) == ("0.00", "0")
+
+
+def test_without_keys_only_lasting_accounts_reserve(clock: Clock, tmp_path: Path, router: Router) -> None:
+    """Others end with the process that counts in them."""
+    server = ServerConfig.model_validate({"spend_file": str(tmp_path / "spend")})
+    for durable, held in ((True, CORE), (False, Decimal(0))):
+        gate = open_gate(server, clock=lambda: clock.seconds, now=lambda: clock.day, durable=durable)
+        quote = partial(router.quote, "cheap", "an otter") if durable else unasked
+        with gate.admit(ANYBODY, "cheap", quote) as admission:
+            assert admission.reserved == held
+            admission.withdraw()
+        gate.close()
 
 
 @pytest.mark.parametrize(
@@ -338,6 +370,16 @@ def test_when_everybody_fails_only_what_may_be_billed_is_spent(
         router.generate("hero", "an otter")
     assert [attempt.outcome for attempt in caught.value.attempts].count("attempt_timeout") == 1
     assert today(gate) == ("0.04", "0")
+
+
+def test_a_shared_failure_is_billed_once(opened: Open, router: Router) -> None:
+    """To the request whose call it was."""
+    gate = opened(usd_per_day="1")
+    error = AttemptTimeout("too late")
+    error.shared = True
+    with pytest.raises(AttemptTimeout), admitted(gate, router):
+        raise error
+    assert today(gate) == ("0.00", "0")
 
 
 def test_an_unknown_price_is_refused_for_a_key_with_a_budget(opened: Open, clock: Clock) -> None:

@@ -192,7 +192,7 @@ def test_json_lines_of_a_process(tmp_path: Path) -> None:
         "level": "INFO", "event": "request", "logger": "lascaux.access", "request_id": "mine-1", "trace_id": "a" * 32,
         "method": "POST", "route": GENERATIONS, "status": 200, "key": "anybody", "alias": "hero", "task": "text_to_image",
         "deployment": "core", "model": "stability.stable-image-core-v1:1", "region": "us-west-2", "cache": "miss",
-        "cost_usd": "0.04", "images": 1, "attempts": 1, "bytes_in": first["bytes_in"], "worker": 0,
+        "cost_usd": "0.04", "charged_usd": "0.04", "images": 1, "attempts": 1, "bytes_in": first["bytes_in"], "worker": 0,
     }  # fmt: skip
     assert 0 < first["added_seconds"] < first["seconds"]
     assert first["bytes_out"] > 500

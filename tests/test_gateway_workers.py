@@ -33,7 +33,16 @@ PATIENCE = 60.0
 """Seconds after which something has certainly not happened."""
 
 
-def written(folder: Path, url: str, *, hero: str = "core", workers: int = 2, server: str = "", more: str = "") -> None:
+def written(
+    folder: Path,
+    url: str,
+    *,
+    hero: str = "core",
+    workers: int = 2,
+    limit: str = ", usd_per_day: 1000",
+    server: str = "",
+    more: str = "",
+) -> None:
     """The configuration: a key with plenty of money, two models."""
     draft = folder / "draft"
     draft.write_text(
@@ -47,7 +56,7 @@ deployments:
 aliases: {{hero: {hero}, {hero}-only: {hero}}}
 server:
   workers: {workers}
-  keys: [{{name: team, hash: "{KEY.hash}", usd_per_day: 1000}}]
+  keys: [{{name: team, hash: "{KEY.hash}"{limit}}}]
   {server}
 {more}
 """
@@ -254,9 +263,10 @@ def load(ask: Callable[[str], Answer], clients: int) -> Iterator[list[Answer]]:
             future.result()
 
 
-def test_a_killed_worker_harms_nobody_else(tmp_path: Path, emulator: Emulator, start: Start) -> None:
+@pytest.mark.parametrize("limit", [", usd_per_day: 1000", ""], ids=["limited", "unlimited"])
+def test_a_killed_worker_harms_nobody_else(tmp_path: Path, emulator: Emulator, start: Start, limit: str) -> None:
     """Requests of the other go on, another takes its place, and what it had under way stays spent: it was billed."""
-    written(tmp_path, emulator.url)
+    written(tmp_path, emulator.url, limit=limit)
     gateway = start()
     assert gateway.pid(0) != gateway.pid(1) != gateway.process.pid
     killed, others = gateway.callers("0", 4), gateway.callers("1", 3)
