@@ -20,7 +20,7 @@ from ..providers.errors import LascauxError
 from ..providers.types import Warning
 from ..router.async_client import AsyncRouter
 from ..router.explain import Quote
-from ..router.interest import Interest
+from ..router.interest import CLIENT_LEFT, Interest
 from ..router.records import Result
 from .answers import document, events, headers
 from .choices import choices_of_ids
@@ -78,6 +78,9 @@ class Endpoint:
                 async with presence.watched(request, receive):
                     response = await self._answered(request, holder, key)
                     notes.answered()
+                if presence.left:
+                    notes.left()
+                    return
                 try:
                     async with asyncio.timeout(self._intake.bounds.answer_seconds):
                         await response(scope, receive, send)
@@ -346,7 +349,7 @@ def _response(reply: Reply) -> Response:
 
 def _refusal(request: Request, error: LascauxError) -> Reply:
     failure = failure_of(error)
-    if failure.status >= 500:
+    if failure.status >= 500 and failure.code != CLIENT_LEFT:
         log.warning("request %s: %s", request.scope["state"]["request_id"], error)
     response = answer(failure)
     return Reply(status=failure.status, body=bytes(response.body), headers=dict(response.headers))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import orjson
 
 from .errors import Stopped
 from .native_answer import Reply
-from .peers import Lost, Peers
+from .peers import Lost, Peers, Silent
 from .presence import Client
 from .resends import Repeats, Resends
 
@@ -26,7 +27,10 @@ _JUST_ENDED = 30.0
 """Seconds. OpenAI's clients send again after at most 8, but may have to connect anew."""
 _LONGEST = 3600.0
 """Seconds that a call of another worker is waited for: longer than any call takes."""
+_PATIENCE = 15.0
+"""Seconds until somebody who has said to have the call says so again."""
 _MOST = 4096
+_SILENT = "a process of the gateway that may have this call does not answer, so it is not made again"
 
 
 class Sendings:
@@ -96,16 +100,20 @@ class Sendings:
     async def _elsewhere(self, name: str, question: bytes, join: bytes) -> Reply | None:
         """The answer of the worker that has the call under way, or has kept its answer; None if nobody has.
 
-        Raises `Stopped` if that worker ends before it can tell: the call may have been billed, so it is not made again.
+        Raises `Stopped` if that worker ends before it can tell, or if one that lives does not even say whether it has the
+        call: that may have been billed, so it is not made again.
         """
-        for index in await self._peers.elsewhere(f"{name}?", question):
-            try:
-                async with asyncio.timeout(_LONGEST):
-                    found = await self._peers.ask(index, name, join)
-            except (Lost, TimeoutError):
-                raise Stopped() from None
-            if found is not None:
-                return _unpacked(found)
+        try:
+            async with aclosing(self._peers.holders(f"{name}?", question)) as holders:
+                async for index in holders:
+                    async with asyncio.timeout(_LONGEST):
+                        found = await self._peers.ask(index, name, join, patience=_PATIENCE)
+                    if found is not None:
+                        return _unpacked(found)
+        except Silent:
+            raise Stopped(_SILENT) from None
+        except (Lost, TimeoutError):
+            raise Stopped() from None
         return None
 
     def _has_named(self, question: bytes) -> bytes | None:
