@@ -9,7 +9,7 @@ import secrets
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from inspect import isawaitable
 
@@ -98,7 +98,7 @@ class Peers:
 
     async def holders(
         self, name: str, question: bytes = b"", *, patience: float = _LONG_PATIENCE
-    ) -> AsyncIterator[int]:
+    ) -> AsyncGenerator[int, None]:
         """The others that have something, as they say so. Then raises `Silent` if somebody who lives has not said.
 
         Whose socket is not there, or refuses connections, is dead and has nothing. Leave no generator unfinished:

@@ -27,8 +27,6 @@ _JUST_ENDED = 30.0
 """Seconds. OpenAI's clients send again after at most 8, but may have to connect anew."""
 _LONGEST = 3600.0
 """Seconds that a call of another worker is waited for: longer than any call takes."""
-_PATIENCE = 15.0
-"""Seconds until somebody who has said to have the call says so again."""
 _MOST = 4096
 _SILENT = "a process of the gateway that may have this call does not answer, so it is not made again"
 
@@ -41,8 +39,10 @@ class Sendings:
     both judge alike; who began at the same instant goes by index. For one event loop.
     """
 
-    def __init__(self, clock: Callable[[], float], peers: Peers | None = None) -> None:
+    def __init__(self, clock: Callable[[], float], peers: Peers | None = None, *, patience: float = 15.0) -> None:
+        """``patience``: seconds for another worker to say whether it has a call; who is silent longer may have it."""
         self._clock = clock
+        self._patience = patience
         self._peers = peers or Peers.none()
         self._named = Resends(clock)
         self._counted = Resends(clock, keep=_JUST_ENDED)
@@ -104,10 +104,10 @@ class Sendings:
         call: that may have been billed, so it is not made again.
         """
         try:
-            async with aclosing(self._peers.holders(f"{name}?", question)) as holders:
+            async with aclosing(self._peers.holders(f"{name}?", question, patience=self._patience)) as holders:
                 async for index in holders:
                     async with asyncio.timeout(_LONGEST):
-                        found = await self._peers.ask(index, name, join, patience=_PATIENCE)
+                        found = await self._peers.ask(index, name, join, patience=self._patience)
                     if found is not None:
                         return _unpacked(found)
         except Silent:

@@ -242,4 +242,4 @@ def test_a_bill_that_is_owed_at_the_end_is_written_before_it(tmp_path: Path) -> 
         closing_one.start()
     closing_one.join(20)
     with closing(LocalLedger(Journal(tmp_path / "spend"))) as again:
-        assert (again.spent("team", NOON).day, again.spent("team", NOON).open) == (CENT / 2, 0)
+        assert (again.spent("team", NOON).day, again.spent("team", NOON).open) == (CENT / 2, Decimal(0))
