@@ -21,7 +21,7 @@ from ..providers.errors import LascauxError
 from ..providers.types import Warning
 from ..router.async_client import AsyncRouter
 from ..router.explain import Quote
-from ..router.interest import Interest
+from ..router.interest import CLIENT_LEFT, Interest
 from ..router.listing import PriceList
 from ..router.records import Result
 from .answers import charge, document, events, headers, joined
@@ -80,6 +80,9 @@ class Endpoint:
                 async with presence.watched(request, receive):
                     response = await self._answered(request, holder, key)
                     notes.answered()
+                if presence.left:
+                    notes.left()
+                    return
                 try:
                     async with asyncio.timeout(self._intake.bounds.answer_seconds):
                         await response(scope, receive, send)
@@ -353,7 +356,7 @@ def _refusal(request: Request, error: LascauxError, charged: Decimal | None = No
     failure = failure_of(error)
     if charged:
         failure = replace(failure, more=failure.more | {"charged_usd": f"{charged:f}"})
-    if failure.status >= 500:
+    if failure.status >= 500 and failure.code != CLIENT_LEFT:
         log.warning("request %s: %s", request.scope["state"]["request_id"], error)
     response = answer(failure)
     return Reply(

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from ..providers.errors import (
+    AttemptTimeout,
     ContentFiltered,
     CredentialsError,
     InvalidRequest,
@@ -25,6 +26,7 @@ from ..providers.errors import (
     Throttled,
 )
 from ..router.errors import DeadlineExceeded, NoDeploymentAvailable, RoutingError, UnknownAlias
+from ..router.interest import CLIENT_LEFT
 
 __all__ = ["Failure", "Refused", "Stopped", "failure_of", "public"]
 
@@ -69,8 +71,8 @@ class Stopped(LascauxError):
     default_code = "gateway_stopped"
     default_may_be_billed = True
 
-    def __init__(self) -> None:
-        super().__init__("the gateway was stopped before the answer came")
+    def __init__(self, message: str = "the gateway was stopped before the answer came") -> None:
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,8 @@ def _our_fault(error: LascauxError) -> Failure:
         return Failure(status=404, message=told, type="invalid_request_error", code="model_not_found", param="model")
     if isinstance(last, (CredentialsError, ModelUnavailable)) and not error.may_be_billed:
         return _server(error, 503, last.code, _NO_ACCESS, again=False)
+    if error.code == CLIENT_LEFT or (isinstance(error, AttemptTimeout) and not error.may_be_billed):
+        return _server(error, 503, error.code, public(error.message), again=True)
     if isinstance(error, DeadlineExceeded):
         return _server(error, 504, error.code, _attempts(error), again=False)
     if error.may_be_billed:

@@ -21,8 +21,9 @@ from .books import Damaged
 from .errors import Refused
 from .journal import Journal
 from .keys import ANYBODY, Key, KeyRing, WeakKey, bearer_token
-from .limits import LocalTraffic, Open, Traffic
-from .spend import Busy, Ledger, LocalLedger, Reservation
+from .limits import LocalTraffic, Open, Traffic, attempted, counted
+from .reservation import Reservation
+from .spend import Busy, Ledger, LocalLedger, unknown
 
 __all__ = ["Admission", "Gate", "open_gate"]
 
@@ -31,6 +32,10 @@ Told = Callable[[Decimal], None]
 """Is told the US dollars that were settled for a request."""
 
 _ZERO = Decimal(0)
+_PATIENCE = 5.0
+"""Seconds for which the accounts are waited for."""
+_SHORT = 0.1
+"""Seconds for a bill, whose request is over."""
 
 
 def _nobody(usd: Decimal) -> None:
@@ -62,7 +67,7 @@ class Gate:
         self._lasting = lasting
         self._lock = threading.Lock()
         self._traffic: dict[str, Traffic] = {}
-        self._open: Open = lambda name, clock: LocalTraffic(clock)
+        self._open: Open = lambda name, clock, *, wait=True: LocalTraffic(clock)
         self._server: ServerConfig | None = None
         self._source: Callable[[], ServerConfig] | None = None
         self._failed: Callable[[str], None] = lambda message: None
@@ -150,7 +155,9 @@ class Gate:
         Raises `Refused`: 403 (alias, unknown price), 429 (rpm, concurrency, money), 503 (the accounts can not be read);
         and what ``ask`` raises.
         """
-        self._look(key, alias)
+        self.permit(key, alias)
+        if self._quotes(key):  # what can be said before anything is worked out; else `_enter` follows at once
+            self._traffic_of(key).check(key)
         quote = None
         with suppress(*_harmless(key)):
             quote = ask() if self._quotes(key) else None
@@ -160,13 +167,15 @@ class Gate:
         self, key: Key, alias: str, ask: Callable[[], Awaitable[Prices]], told: Told = _nobody
     ) -> Admission:
         """`admit` for an event loop, which it never blocks; the quote is awaited. Use the admission with ``async with``."""
-        self._look(key, alias)
+        self.permit(key, alias)
+        traffic = await counted(lambda: self._traffic_of(key, wait=False))
+        if self._quotes(key):  # what can be said before anything is worked out; else it follows at once
+            await counted(lambda: traffic.check(key, wait=False))
         quote = None
         with suppress(*_harmless(key)):
             quote = await ask() if self._quotes(key) else None
         held = most(key, quote) if quote else _ZERO
-        traffic = self._traffic_of(key)
-        moment = traffic.enter(key)
+        moment = await counted(lambda: traffic.enter(key, wait=False))
         reservation = Reservation(self._ledger, key, held, self._now)
         try:
             id = await self._soon(reservation.make)
@@ -187,7 +196,7 @@ class Gate:
         """
         now = self._now()
         spent = self._ledger.spent(key.name, now, wait=wait)
-        use = self._traffic_of(key).use()
+        use = self._traffic_of(key, wait=wait).use(wait=wait)
         return {
             "key": key.name,
             "day": now.astimezone(UTC).date().isoformat(),
@@ -218,14 +227,20 @@ class Gate:
         self._ledger.close()
 
     async def _soon(self, work: Callable[[bool], T]) -> T:
-        """Do it here if that takes no time, else in a thread: a file's lock may be held by another process.
+        """Do it here as soon as that takes no time, else in a thread. Raises `Refused` (503) after five seconds.
 
-        What has begun there is carried out, even if nobody waits for it any more.
+        What has begun in a thread is carried out, even if nobody waits for it any more.
         """
         try:
-            return work(False)
-        except Busy:
-            return await asyncio.get_running_loop().run_in_executor(self._aside, work, True)
+            return await attempted(lambda: work(False), _PATIENCE)
+        except Busy as busy:
+            if busy.passes:
+                raise unknown() from None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await asyncio.get_running_loop().run_in_executor(self._aside, work, True)
+        except TimeoutError:
+            raise unknown() from None
 
     def _keys(self) -> KeyRing:
         server = self._source() if self._source else None
@@ -250,12 +265,6 @@ class Gate:
             return self._ring
         return ring
 
-    def _look(self, key: Key, alias: str) -> None:
-        """What can be said before anything is worked out."""
-        self.permit(key, alias)
-        if self._quotes(key):  # else `_enter` follows at once
-            self._traffic_of(key).check(key)
-
     def _quotes(self, key: Key) -> bool:
         return key.has_budget or self._lasting or self.keyed
 
@@ -273,12 +282,11 @@ class Gate:
     def _leave(self, key: Key) -> None:
         self._traffic_of(key).leave()
 
-    def _traffic_of(self, key: Key) -> Traffic:
-        with self._lock:
-            traffic = self._traffic.get(key.name)
-            if traffic is None:
-                traffic = self._traffic[key.name] = self._open(key.name, self._clock)
-            return traffic
+    def _traffic_of(self, key: Key, *, wait: bool = True) -> Traffic:
+        traffic = self._traffic.get(key.name)
+        if traffic is None:  # opened without our lock, which the event loop may need: all that are opened count alike
+            traffic = self._traffic.setdefault(key.name, self._open(key.name, self._clock, wait=wait))
+        return traffic
 
 
 class Admission:
@@ -346,7 +354,12 @@ class Admission:
     async def _settled(self, usd: Decimal) -> Decimal:
         self._end(usd)
         ledger, id = self._gate._ledger, self._id
-        await self._gate._soon(lambda wait: ledger.settle(id, usd, wait=wait))
+        try:
+            await attempted(lambda: ledger.settle(id, usd, wait=False), _SHORT)
+        except BaseException as error:
+            ledger.owe(id, usd)  # written later: nobody waits for it, and no bill is lost
+            if not isinstance(error, Busy):
+                raise
         return usd
 
     def _end(self, usd: Decimal) -> Decimal:

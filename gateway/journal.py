@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -17,8 +18,17 @@ _MODE = 0o600
 _BLOCK = 1 << 20
 
 
+_PATIENCE = 5.0
+"""Seconds for which the lock is waited for: it is held for less than a millisecond, unless somebody was stopped."""
+_PAUSE = 0.01
+
+
 class Busy(Exception):
-    """It would take a while, and who asked can not wait here."""
+    """It would take a while, and who asked can not wait here. If it ``passes``, the next try may succeed."""
+
+    def __init__(self, *, passes: bool = True) -> None:
+        super().__init__()
+        self.passes = passes
 
 
 class Journal:
@@ -68,16 +78,26 @@ class Journal:
     def locked(self, *, wait: bool = True) -> Iterator[None]:
         """Nobody else reads or writes inside. The lock ends with the process, whatever happens to it.
 
-        Raises Busy if somebody else has it and we do not ``wait``.
+        Raises Busy if somebody else has it and we do not ``wait``, else TimeoutError after five seconds.
         """
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise Busy from None
+        end = time.monotonic() + _PATIENCE
+        while not self._taken():
+            if not wait:
+                raise Busy
+            if time.monotonic() >= end:
+                raise TimeoutError("another process holds the lock")
+            threading.Event().wait(_PAUSE)
         try:
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def replaced(self) -> bool:
         """True if another process has written the file anew: all that was read is to be forgotten, and read again."""

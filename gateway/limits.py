@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from .errors import Refused
+from .journal import Busy
 from .keys import Key
 
-__all__ = ["WINDOW", "LocalTraffic", "Open", "Traffic", "Use", "check_places", "check_rate"]
+__all__ = [
+    "WINDOW",
+    "LocalTraffic",
+    "Open",
+    "Traffic",
+    "Use",
+    "attempted",
+    "check_places",
+    "check_rate",
+    "counted",
+    "uncounted",
+]
+
+T = TypeVar("T")
 
 WINDOW = 60.0
 """Seconds for which a request counts: not less."""
 _SOON = 1.0
 """Seconds after which it is worth asking again when a running request has to end first."""
+_PATIENCE = 2.0
+"""Seconds for which counts that others hold are waited for: they are held for microseconds, unless somebody was stopped."""
+_FIRST, _LATER = 0.001, 0.05
+"""Seconds between two tries, at first and at the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,26 +47,32 @@ class Use:
 
 
 class Traffic(Protocol):
-    """What the requests of one key are counted with. Moments are seconds of one clock. Safe to use from many threads."""
+    """What the requests of one key are counted with. Moments are seconds of one clock. Safe to use from many threads.
 
-    def check(self, key: Key) -> None:
+    With ``wait=False`` a method raises Busy, with nothing done, where it would block.
+    """
+
+    def check(self, key: Key, *, wait: bool = True) -> None:
         """Raise `Refused` (429, with the seconds to wait) if one more request would be too many now."""
 
-    def enter(self, key: Key) -> float:
+    def enter(self, key: Key, *, wait: bool = True) -> float:
         """`check`, and at once count a request that begins; the moment at which it does. Refused ones are not counted."""
 
     def leave(self) -> None:
-        """A request has ended."""
+        """A request has ended. Never blocks, never fails."""
 
     def withdraw(self, moment: float) -> None:
-        """A request that began at ``moment`` was refused after all: it does not count."""
+        """A request that began at ``moment`` was refused after all: it does not count. Never blocks, never fails."""
 
-    def use(self) -> Use:
+    def use(self, *, wait: bool = True) -> Use:
         """What is under way, and what was asked of late."""
 
 
-Open = Callable[[str, Callable[[], float]], Traffic]
-"""(name of a key, clock) -> what it is counted with."""
+class Open(Protocol):
+    """(name of a key, clock) -> what it is counted with. Raises Busy where it would block and may not ``wait``."""
+
+    def __call__(self, name: str, clock: Callable[[], float], *, wait: bool = True) -> Traffic:
+        """Open it."""
 
 
 class LocalTraffic:
@@ -61,12 +86,12 @@ class LocalTraffic:
         self._in_flight = 0
         self._moments: deque[float] = deque()
 
-    def check(self, key: Key) -> None:
+    def check(self, key: Key, *, wait: bool = True) -> None:
         """See `Traffic`."""
         with self._lock:
             self._checked(key)
 
-    def enter(self, key: Key) -> float:
+    def enter(self, key: Key, *, wait: bool = True) -> float:
         """See `Traffic`."""
         with self._lock:
             now = self._checked(key)
@@ -87,7 +112,7 @@ class LocalTraffic:
             if moment in self._moments:
                 self._moments.remove(moment)
 
-    def use(self) -> Use:
+    def use(self, *, wait: bool = True) -> Use:
         """See `Traffic`."""
         with self._lock:
             self._forget(self._clock())
@@ -104,6 +129,40 @@ class LocalTraffic:
     def _forget(self, now: float) -> None:
         while self._moments and self._moments[0] <= now - WINDOW:
             self._moments.popleft()
+
+
+async def attempted(work: Callable[[], T], patience: float) -> T:
+    """Do in an event loop what raises Busy while another process is at it. After ``patience`` seconds Busy is raised."""
+    loop = asyncio.get_running_loop()
+    end, pause = loop.time() + patience, _FIRST
+    while True:
+        try:
+            return work()
+        except Busy as busy:
+            if not busy.passes or loop.time() >= end:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LATER)
+
+
+async def counted(work: Callable[[], T]) -> T:
+    """What a method of `Traffic` gives, called with ``wait=False``. Raises `Refused` (503) if that takes too long."""
+    try:
+        return await attempted(work, _PATIENCE)
+    except Busy:
+        raise uncounted("another process holds the counts") from None
+
+
+def uncounted(why: str) -> Refused:
+    """Nobody knows how much is asked, so nobody is let in."""
+    return Refused(
+        f"what this key has asked can not be counted now: {why}",
+        status=503,
+        code="limits_unavailable",
+        type="server_error",
+        retry_after=5.0,
+        should_retry=True,
+    )
 
 
 def check_places(key: Key, in_flight: int) -> None:

@@ -49,7 +49,7 @@ class Line:
     status: int | None = None
     """HTTP status; left out if the client had gone."""
     code: str | None = None
-    """Of the error."""
+    """Of the error; client_left if nobody was there any more to be answered."""
     key: str | None = None
     """Name of the key."""
     alias: str | None = None

@@ -25,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..providers.errors import InvalidRequest
 from ..router.async_client import AsyncRouter
-from ..router.interest import Interest
+from ..router.interest import CLIENT_LEFT, Interest
 from ..router.records import Result
 from .answers import charge, joined
 from .errors import Refused, Stopped
@@ -160,6 +160,9 @@ class _Address:
                 async with presence.watched(request, receive):
                     response = _response(await self._made(request, body, request_id, key))
                     notes.answered()
+                if presence.left:
+                    notes.left()
+                    return
                 try:
                     async with asyncio.timeout(self._door.intake.bounds.answer_seconds):
                         await response(scope, receive, send)
@@ -185,7 +188,7 @@ class _Address:
 def _told(error: Exception, dialect: Dialect | None, request_id: str, name: str = "") -> Reply:
     """An error as an answer; what is not the caller's fault is logged."""
     reply = failed(error, dialect, request_id, name=name)
-    if reply.status in (408, 424) or reply.status >= 500:
+    if reply.status in (408, 424) or (reply.status >= 500 and getattr(error, "code", None) != CLIENT_LEFT):
         unexpected = None if hasattr(error, "code") else error
         log.warning("request %s: %s", request_id, error, exc_info=unexpected)
     return reply

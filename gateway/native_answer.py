@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from ..providers.errors import (
+    AttemptTimeout,
     ContentFiltered,
     CredentialsError,
     InvalidRequest,
@@ -159,6 +160,8 @@ def _kind(error: BaseException) -> tuple[int, str]:
         return 400, "ValidationException"
     if not isinstance(error, LascauxError):
         return 424, "ModelErrorException"  # a fault of ours, after who knows what: a 500 would be sent again
+    if isinstance(error, AttemptTimeout) and not error.may_be_billed:
+        return 503, "ServiceUnavailableException"  # it was never sent
     last = _last(error)
     if isinstance(error, DeadlineExceeded) or last.status in _TIMED_OUT:
         return 408, "ModelTimeoutException"

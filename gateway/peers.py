@@ -9,11 +9,11 @@ import secrets
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from inspect import isawaitable
 
-__all__ = ["Lost", "Peers", "Reader"]
+__all__ = ["Lost", "Peers", "Reader", "Silent"]
 
 log = logging.getLogger("lascaux.gateway")
 
@@ -32,6 +32,8 @@ _LONGEST_PATH = 100
 """Bytes of a socket's path: Linux takes 107."""
 _BLOCK = 1 << 20
 _PATIENCE = 2.0
+_LONG_PATIENCE = 15.0
+"""Seconds for what must not be missed: who is silent may only be waiting for the processor."""
 _PARTING = 5.0
 """Seconds for answers that are on their way when a worker ends."""
 _BACKLOG = 1024
@@ -39,6 +41,10 @@ _BACKLOG = 1024
 
 class Lost(Exception):
     """A peer is not there, hangs, or has ended before it could say what it has."""
+
+
+class Silent(Lost):
+    """It is there, or was a moment ago, and does not say whether it has something."""
 
 
 class Peers:
@@ -90,10 +96,42 @@ class Peers:
         """`gather`, of the others alone."""
         return await self._gathered(self.others, name, question, patience)
 
+    async def holders(
+        self, name: str, question: bytes = b"", *, patience: float = _LONG_PATIENCE
+    ) -> AsyncGenerator[int, None]:
+        """The others that have something, as they say so. Then raises `Silent` if somebody who lives has not said.
+
+        Whose socket is not there, or refuses connections, is dead and has nothing. Leave no generator unfinished:
+        ``contextlib.aclosing``.
+        """
+
+        async def one(index: int) -> tuple[int, bool]:
+            return index, await self.ask(index, name, question, patience=patience) is not None
+
+        silent: Silent | None = None
+        asked = {asyncio.ensure_future(one(index)) for index in self.others}
+        try:
+            for answer in asyncio.as_completed(asked):
+                try:
+                    index, has = await answer
+                except Silent as error:
+                    silent = error
+                except Lost:
+                    continue
+                else:
+                    if has:
+                        yield index
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        if silent is not None:
+            raise silent
+
     async def ask(self, index: int, name: str, question: bytes = b"", *, patience: float = _PATIENCE) -> bytes | None:
         """What one peer answers, None if it has nothing. That it has something it says in ``patience`` seconds.
 
-        Then it is waited for as long as that worker lives. Raises `Lost`.
+        Then it is waited for as long as that worker lives. Raises `Lost`: `Silent` if anybody took the connection.
         """
         writer: asyncio.StreamWriter | None = None
         label = name.encode()
@@ -105,8 +143,10 @@ class Peers:
                     return None
             (size,) = _ANSWER.unpack(await reader.readexactly(_ANSWER.size))
             return await reader.readexactly(size)
+        except (ConnectionRefusedError, FileNotFoundError):
+            raise Lost(f"worker {index} is not there to answer {name!r}") from None
         except (OSError, EOFError):  # TimeoutError is an OSError
-            raise Lost(f"worker {index} did not answer {name!r}") from None
+            raise Silent(f"worker {index} did not answer {name!r}") from None
         finally:
             if writer is not None:
                 writer.close()

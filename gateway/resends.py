@@ -106,15 +106,16 @@ class Resends:
             return
         if self._running.get(token) is sending:
             del self._running[token]
-            self._given_up.add(sending.task)
+        self._given_up.add(sending.task)
 
     def _ended(self, token: object, task: asyncio.Task[Reply]) -> None:
         sending = self._running.get(token)
-        if sending is not None and sending.task is task:
+        current = sending is not None and sending.task is task
+        if current:
             del self._running[token]
         self._given_up.discard(task)
         failed = task.cancelled() or task.exception() is not None  # looked at, for there may be nobody left to tell
-        if failed or not isinstance(token, str) or not _final(task.result()):
+        if failed or not current or not isinstance(token, str) or not _final(task.result()):
             return
         reply = task.result()
         if len(reply.body) <= self._max_bytes:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import orjson
 
 from .errors import Stopped
 from .native_answer import Reply
-from .peers import Lost, Peers
+from .peers import Lost, Peers, Silent
 from .presence import Client
 from .resends import Repeats, Resends
 
@@ -27,6 +28,7 @@ _JUST_ENDED = 30.0
 _LONGEST = 3600.0
 """Seconds that a call of another worker is waited for: longer than any call takes."""
 _MOST = 4096
+_SILENT = "a process of the gateway that may have this call does not answer, so it is not made again"
 
 
 class Sendings:
@@ -37,8 +39,10 @@ class Sendings:
     both judge alike; who began at the same instant goes by index. For one event loop.
     """
 
-    def __init__(self, clock: Callable[[], float], peers: Peers | None = None) -> None:
+    def __init__(self, clock: Callable[[], float], peers: Peers | None = None, *, patience: float = 15.0) -> None:
+        """``patience``: seconds for another worker to say whether it has a call; who is silent longer may have it."""
         self._clock = clock
+        self._patience = patience
         self._peers = peers or Peers.none()
         self._named = Resends(clock)
         self._counted = Resends(clock, keep=_JUST_ENDED)
@@ -96,16 +100,20 @@ class Sendings:
     async def _elsewhere(self, name: str, question: bytes, join: bytes) -> Reply | None:
         """The answer of the worker that has the call under way, or has kept its answer; None if nobody has.
 
-        Raises `Stopped` if that worker ends before it can tell: the call may have been billed, so it is not made again.
+        Raises `Stopped` if that worker ends before it can tell, or if one that lives does not even say whether it has the
+        call: that may have been billed, so it is not made again.
         """
-        for index in await self._peers.elsewhere(f"{name}?", question):
-            try:
-                async with asyncio.timeout(_LONGEST):
-                    found = await self._peers.ask(index, name, join)
-            except (Lost, TimeoutError):
-                raise Stopped() from None
-            if found is not None:
-                return _unpacked(found)
+        try:
+            async with aclosing(self._peers.holders(f"{name}?", question, patience=self._patience)) as holders:
+                async for index in holders:
+                    async with asyncio.timeout(_LONGEST):
+                        found = await self._peers.ask(index, name, join, patience=self._patience)
+                    if found is not None:
+                        return _unpacked(found)
+        except Silent:
+            raise Stopped(_SILENT) from None
+        except (Lost, TimeoutError):
+            raise Stopped() from None
         return None
 
     def _has_named(self, question: bytes) -> bytes | None:

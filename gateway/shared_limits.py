@@ -13,13 +13,15 @@ import mmap
 import os
 import struct
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
-from .errors import Refused
+from .journal import Busy
 from .keys import Key
-from .limits import WINDOW, Use, check_places, check_rate
+from .limits import WINDOW, Use, check_places, check_rate, uncounted
 
 __all__ = ["SharedLimits", "SharedTraffic"]
 
@@ -28,10 +30,16 @@ _HEAD = 3
 """Fields before a ring's moments: how many there is room for, the number of the oldest, the number of the next."""
 _ROOM = 64
 """Moments for which a ring has room at first; it doubles when they do not suffice."""
+_PATIENCE = 2.0
+"""Seconds."""
+_PAUSE = 0.005
 
 
 class SharedLimits:
     """The files of all keys, and the lock under which they are read and written: held for microseconds.
+
+    A process that is stopped may hold it longer. Nobody waits for it without an end; what has ended meanwhile is counted
+    with the next access, by a thread if there is none.
 
     The file ``workers`` tells how often each worker has started. What a killed worker had under way counts until its
     successor starts, under the same ``index``: then it belongs to an earlier start, and is nobody's.
@@ -44,6 +52,9 @@ class SharedLimits:
         self.count = count
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         self._thread_lock = threading.Lock()
+        self._late_lock = threading.Lock()
+        self._late: list[Callable[[], None]] = []
+        self._catcher: threading.Thread | None = None
         self._lock = os.open(os.path.join(self.folder, "workers"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         weakref.finalize(self, os.close, self._lock)
         with self.locked():
@@ -54,19 +65,74 @@ class SharedLimits:
             self.starts[index] = self.start
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else reads or writes inside. The lock ends with the process, whatever happens to it."""
-        with self._thread_lock:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
+    def locked(self, wait: bool = True) -> Iterator[None]:
+        """Nobody else reads or writes inside. The lock ends with the process, whatever happens to it.
 
-    def of(self, name: str, clock: Callable[[], float]) -> SharedTraffic:
-        """What the key ``name`` is counted with. ``clock`` is that of the machine. Raises `Refused` (503)."""
+        Raises Busy if somebody else has it and we do not ``wait``, else TimeoutError after two seconds.
+        """
+        end = time.monotonic() + _PATIENCE
+        while not self._taken():
+            if not wait:
+                raise Busy
+            if time.monotonic() >= end:
+                raise TimeoutError("another process holds the counts")
+            threading.Event().wait(_PAUSE)
+        try:
+            self._catch_up()
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self._thread_lock.release()
+
+    def later(self, change: Callable[[], None]) -> None:
+        """Make a change under the lock: now if it is free, else as soon as it is. Never blocks, never fails."""
+        with self._late_lock:
+            self._late.append(change)
+        try:
+            with self.locked(wait=False):
+                return
+        except (Busy, OSError):
+            with self._late_lock:
+                if self._late and self._catcher is None:
+                    self._catcher = threading.Thread(target=self._catch, name="lascaux-limits", daemon=True)
+                    self._catcher.start()
+
+    def of(self, name: str, clock: Callable[[], float], *, wait: bool = True) -> SharedTraffic:
+        """What the key ``name`` is counted with. ``clock`` is that of the machine. Raises `Refused` (503), or Busy."""
         with _readable():
-            return SharedTraffic(self, name, clock)
+            return SharedTraffic(self, name, clock, wait=wait)
+
+    def _taken(self) -> bool:
+        """The file's lock is never waited for: a thread that does would keep all others from trying."""
+        self._thread_lock.acquire()
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException as error:
+            self._thread_lock.release()
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
+        return True
+
+    def _catch_up(self) -> None:
+        """Called with the lock."""
+        while self._late:
+            with self._late_lock:
+                change = self._late.pop(0) if self._late else None
+            if change is not None:
+                with suppress(OSError):  # a file of counts that nobody can open has none
+                    change()
+
+    def _catch(self) -> None:
+        """Until all is counted that came late."""
+        while True:
+            with suppress(OSError), self.locked():
+                pass
+            with self._late_lock:
+                if not self._late:
+                    self._catcher = None
+                    return
+            threading.Event().wait(_PAUSE)
 
 
 class SharedTraffic:
@@ -74,12 +140,12 @@ class SharedTraffic:
 
     __slots__ = ("_clock", "_file", "_ints", "_limits", "_moments", "_path", "_ring")
 
-    def __init__(self, limits: SharedLimits, name: str, clock: Callable[[], float]) -> None:
-        """Raises OSError."""
+    def __init__(self, limits: SharedLimits, name: str, clock: Callable[[], float], *, wait: bool = True) -> None:
+        """Raises OSError, Busy."""
         self._limits = limits
         self._clock = clock
         self._path = os.path.join(limits.folder, hashlib.blake2b(name.encode(), digest_size=16).hexdigest())
-        with limits.locked():
+        with limits.locked(wait):
             file = self._opened()
             try:
                 first = 1 + 2 * limits.count
@@ -90,14 +156,14 @@ class SharedTraffic:
             finally:
                 os.close(file)
 
-    def check(self, key: Key) -> None:
+    def check(self, key: Key, *, wait: bool = True) -> None:
         """See `Traffic`."""
-        with _readable(), self._limits.locked():
+        with _readable(), self._limits.locked(wait):
             self._checked(key)
 
-    def enter(self, key: Key) -> float:
+    def enter(self, key: Key, *, wait: bool = True) -> float:
         """See `Traffic`."""
-        with _readable(), self._limits.locked():
+        with _readable(), self._limits.locked(wait):
             now = self._checked(key)
             if key.rpm is not None:
                 self._append(now)
@@ -106,25 +172,15 @@ class SharedTraffic:
 
     def leave(self) -> None:
         """See `Traffic`."""
-        with self._limits.locked():
-            self._count(-1)
+        self._limits.later(partial(self._count, -1))
 
     def withdraw(self, moment: float) -> None:
         """See `Traffic`."""
-        with self._limits.locked():
-            self._follow()
-            self._count(-1)
-            oldest, end = self._bounds()
-            at = next((one for one in range(end - 1, oldest - 1, -1) if self._moment(one) == moment), None)
-            if at is None:
-                return
-            for one in range(at, end - 1):
-                self._moments[self._slot(one)] = self._moment(one + 1)
-            self._ints[self._ring + 2] = end - 1
+        self._limits.later(partial(self._withdrawn, moment))
 
-    def use(self) -> Use:
+    def use(self, *, wait: bool = True) -> Use:
         """See `Traffic`."""
-        with _readable(), self._limits.locked():
+        with _readable(), self._limits.locked(wait):
             self._follow()
             now, (oldest, end) = self._clock(), self._bounds()
             recent = 0
@@ -142,6 +198,17 @@ class SharedTraffic:
         if key.rpm is not None and end - oldest >= key.rpm:
             check_rate(key, self._moment(end - key.rpm), now)
         return now
+
+    def _withdrawn(self, moment: float) -> None:
+        self._count(-1)
+        self._follow()
+        oldest, end = self._bounds()
+        at = next((one for one in range(end - 1, oldest - 1, -1) if self._moment(one) == moment), None)
+        if at is None:
+            return
+        for one in range(at, end - 1):
+            self._moments[self._slot(one)] = self._moment(one + 1)
+        self._ints[self._ring + 2] = end - 1
 
     def _append(self, now: float) -> None:
         """What gets lost counts no more; if the oldest still does, there has to be more room."""
@@ -228,11 +295,4 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused(
-            f"what this key has asked can not be counted now: {(error.strerror or str(error)).lower()}",
-            status=503,
-            code="limits_unavailable",
-            type="server_error",
-            retry_after=5.0,
-            should_retry=True,
-        ) from None
+        raise uncounted((error.strerror or str(error)).lower()) from None

@@ -15,10 +15,14 @@ from .errors import Refused
 from .journal import Busy, Journal
 from .keys import Key
 
-__all__ = ["Busy", "Ledger", "LocalLedger", "Reservation", "Spent"]
+__all__ = ["Busy", "Ledger", "LocalLedger", "Spent", "unknown"]
 
 _MUCH = 64 * 1024
 """Bytes of a journal that are not read where nobody may wait: they take about a millisecond."""
+_PATIENCE = 5.0
+"""Seconds for which another thread is waited for."""
+_AGAIN = 0.5
+"""Seconds until a bill that could not be written is tried again."""
 
 
 class Ledger(Protocol):
@@ -31,7 +35,10 @@ class Ledger(Protocol):
         """Set money aside; the id of the reservation. Raises `Refused`: 429 beyond the budget, 503 if it is not known."""
 
     def settle(self, id: str, usd: Decimal, *, wait: bool = True) -> None:
-        """Put the bill in the place of the reservation. Never fails: at worst, the reservation stays spent."""
+        """Put the bill in the place of the reservation. Never fails: what can not be written now is owed."""
+
+    def owe(self, id: str, usd: Decimal) -> None:
+        """`settle` as soon as that can be, by a thread. Never blocks, never fails: at worst, the reservation stays spent."""
 
     def spent(self, key: str, now: datetime, *, wait: bool = True) -> Spent:
         """What a key has spent, its open reservations included. Raises `Refused` (503)."""
@@ -62,6 +69,10 @@ class LocalLedger:
         self._month: date | None = None
         self._closed = False
         self._tidying: threading.Thread | None = None
+        self._owed: dict[str, Decimal] = {}
+        self._owed_lock = threading.Lock()
+        self._payer: threading.Thread | None = None
+        self._ending = threading.Event()
         with self._current(wait=True):
             pass
 
@@ -70,6 +81,7 @@ class LocalLedger:
         today = _day(now)
         try:
             with self._current(wait):
+                self._pay(wait)
                 self._turn(today)
                 _check(key, usd, self._books.spent(key.name, today))
                 id = self._new_id()
@@ -84,12 +96,24 @@ class LocalLedger:
             with self._current(wait):
                 self._add(settled(id, usd), wait)
         except (OSError, Damaged) as error:
-            self._failed(f"a bill of {usd} USD is not written down, its reservation stays spent: {_why(error)}")
+            if not self._closed:
+                self.owe(id, usd)
+            self._failed(f"a bill of {usd} USD is not written down yet, its reservation stays spent: {_why(error)}")
+
+    def owe(self, id: str, usd: Decimal) -> None:
+        """See `Ledger`."""
+        with self._owed_lock:
+            self._owed[id] = usd
+            if self._payer is None:
+                self._payer = threading.Thread(target=self._pay_later, name="lascaux-bills", daemon=True)
+                self._payer.start()
 
     def spent(self, key: str, now: datetime, *, wait: bool = True) -> Spent:
         """See `Ledger`."""
         try:
             with self._current(wait):
+                with suppress(OSError):  # a full disk keeps nobody from looking
+                    self._pay(wait)
                 return self._books.spent(key, _day(now))
         except (OSError, Damaged) as error:
             raise self._unknown(error) from None
@@ -100,6 +124,13 @@ class LocalLedger:
 
     def close(self) -> None:
         """See `Ledger`. Threads that are at it come to their end; what comes later finds nothing to write to."""
+        self._ending.set()
+        try:
+            if self._owed:
+                with self._current(wait=True):
+                    self._pay(wait=True)
+        except (OSError, Damaged) as error:
+            self._failed(f"{len(self._owed)} bills are not written down, reservations stay spent: {_why(error)}")
         with self._lock:
             if self._journal and not self._closed:
                 self._journal.close()
@@ -108,7 +139,9 @@ class LocalLedger:
     @contextmanager
     def _current(self, wait: bool) -> Iterator[None]:
         """Alone with books that know all that others have written. Raises Busy if that takes a while."""
-        if not self._lock.acquire(blocking=wait):
+        if not self._lock.acquire(timeout=_PATIENCE if wait else 0):
+            if wait:
+                raise TimeoutError("somebody else is at it")
             raise Busy
         try:
             if self._journal is None:
@@ -120,7 +153,7 @@ class LocalLedger:
                 if self._journal.replaced():
                     self._books = Books()
                 if not wait and self._journal.unread > _MUCH:
-                    raise Busy
+                    raise Busy(passes=False)
                 for record in self._journal.read():
                     self._books.apply(record)
                 yield
@@ -139,6 +172,27 @@ class LocalLedger:
         elif self._tidying is None or not self._tidying.is_alive():
             self._tidying = threading.Thread(target=self._tidy, name="lascaux-tidy", daemon=True)
             self._tidying.start()
+
+    def _pay(self, wait: bool) -> None:
+        """Write what is owed, before anything else is. Called with `_current`. Raises OSError."""
+        while self._owed:
+            id, usd = next(iter(self._owed.items()))
+            self._add(settled(id, usd), wait)
+            with self._owed_lock:
+                del self._owed[id]
+
+    def _pay_later(self) -> None:
+        """Until nothing is owed any more, or the accounts are closed."""
+        while True:
+            with suppress(OSError, Damaged), self._current(wait=True):  # `close` says what is left
+                self._pay(wait=True)
+            with self._owed_lock:
+                if not self._owed or self._closed:
+                    self._payer = None
+                    return
+            self._ending.wait(_AGAIN)
+            if self._ending.is_set():
+                return
 
     def _tidy(self) -> None:
         """Shorten the journal beside whoever is in a hurry: the new one is flushed to the disk before it counts."""
@@ -161,42 +215,19 @@ class LocalLedger:
 
     def _unknown(self, error: Exception) -> Refused:
         self._failed(f"the journal of spending can not be used: {_why(error)}")
-        return Refused(
-            "what this key has spent can not be looked up now, so nothing more is spent",
-            status=503,
-            code="spend_unavailable",
-            type="server_error",
-            retry_after=5.0,
-            should_retry=True,
-        )
+        return unknown()
 
 
-class Reservation:
-    """Money that is set aside in a thread, for somebody who may be gone when it has been."""
-
-    def __init__(self, ledger: Ledger, key: Key, usd: Decimal, now: Callable[[], datetime]) -> None:
-        self._ledger, self._key, self._usd, self._now = ledger, key, usd, now
-        self._lock = threading.Lock()
-        self._id: str | None = None
-        self._dropped = False
-
-    def make(self, wait: bool) -> str:
-        """Set it aside; the id. Raises what `Ledger.reserve` raises."""
-        id = self._ledger.reserve(self._key, self._usd, self._now(), wait=wait)
-        with self._lock:
-            self._id = id
-            dropped = self._dropped
-        if dropped:
-            self._ledger.settle(id, Decimal(0))
-        return id
-
-    def drop(self) -> None:
-        """It is not needed. Only a process that ends drops one, so it may take its time."""
-        with self._lock:
-            self._dropped = True
-            id = self._id
-        if id is not None:
-            self._ledger.settle(id, Decimal(0))
+def unknown() -> Refused:
+    """Nobody knows what was spent, so nothing more is."""
+    return Refused(
+        "what this key has spent can not be looked up now, so nothing more is spent",
+        status=503,
+        code="spend_unavailable",
+        type="server_error",
+        retry_after=5.0,
+        should_retry=True,
+    )
 
 
 def _check(key: Key, usd: Decimal, spent: Spent) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import Scope
 
 from ..providers.errors import LascauxError
+from ..router.interest import CLIENT_LEFT
 from ..router.records import Attempt, Result
 from .errors import failure_of
 from .sigv4 import SignatureError
@@ -160,6 +161,10 @@ class Notes:
     def refused(self, error: BaseException) -> None:
         """It was turned away before anything was made of it."""
         self.code = code_of(error)
+
+    def left(self) -> None:
+        """Nobody is there any more to take the answer."""
+        self.code = self.code or CLIENT_LEFT
 
     def told(self, story: Story | None) -> None:
         """It is answered with what this call brought."""

@@ -21,7 +21,7 @@ from .context import Trail
 from .crew import Crew, Errand
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
-from .endings import too_late, unsent
+from .endings import closed, too_late, unsent
 from .explain import Explanation, Quote
 from .line import Ticket
 from .listing import PriceList
@@ -267,7 +267,7 @@ class AsyncRouter(Client):
         except RuntimeError:
             if not self._closed:
                 raise
-            raise unsent() from None  # `aclose` was quicker
+            raise closed() from None  # `aclose` was quicker
 
     async def aclose(self) -> None:
         """Give back threads and connections, once the calls under way have ended.

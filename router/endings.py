@@ -8,8 +8,9 @@ from typing import TypeVar
 from ..providers.errors import AttemptTimeout, LascauxError
 from .context import Trail
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
+from .interest import CLIENT_LEFT
 
-__all__ = ["gone", "left_off", "nobody_left", "remembered", "shared", "too_late", "twin", "unsent"]
+__all__ = ["closed", "gone", "left_off", "nobody_left", "remembered", "shared", "too_late", "twin", "unsent"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -46,12 +47,20 @@ def left_off(last: LascauxError | None, reason: str) -> LascauxError:
 
 def gone(last: LascauxError | None) -> LascauxError:
     """The caller has gone: nothing new is begun."""
-    return left_off(last, "the caller has gone before anybody was asked")
+    error = left_off(last, "the caller has gone before anybody was asked")
+    if last is None:
+        error.code = CLIENT_LEFT
+    return error
 
 
 def unsent() -> AttemptTimeout:
     """The caller has gone before the call left: nothing was sent, nothing is billed."""
-    return AttemptTimeout("the caller has gone before the call could start", may_be_billed=False)
+    return AttemptTimeout("the caller has gone before the call could start", may_be_billed=False, code=CLIENT_LEFT)
+
+
+def closed() -> AttemptTimeout:
+    """The router was closed before the call left: nothing was sent, nothing is billed."""
+    return AttemptTimeout("the router was closed before the call could start", may_be_billed=False)
 
 
 def twin(error: E) -> E:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-__all__ = ["Interest"]
+__all__ = ["CLIENT_LEFT", "Interest"]
+
+CLIENT_LEFT = "client_left"
+"""The code of what ends because nobody waits for it any more, before anything was sent."""
 
 
 class Interest:

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 from lascaux import AsyncRouter, Config
 from lascaux.gateway.app import create_app
+from lascaux.gateway.errors import Refused
 from lascaux.gateway.gate import Gate, open_gate
 from lascaux.gateway.journal import Busy, Journal
 from lascaux.gateway.keys import Key, NewKey
@@ -176,7 +177,7 @@ def test_who_is_gone_when_money_was_set_aside_gets_it_back(tmp_path: Path) -> No
         with held(tmp_path / "spend"):
             asked = asyncio.ensure_future(gate.admit_soon(key, "hero", lambda: router.quote("hero", "An otter")))
             end = time.monotonic() + 30
-            while gate._aside._work_queue.empty() and not gate._aside._threads:
+            while not gate._traffic_of(key).use().in_flight:
                 assert time.monotonic() < end
                 await asyncio.sleep(0.005)
             asked.cancel()
@@ -189,6 +190,56 @@ def test_who_is_gone_when_money_was_set_aside_gets_it_back(tmp_path: Path) -> No
         assert (Decimal(told["usd_today"]), told["in_flight"]) == (Decimal(0), 0)
         await router.aclose()
         gate.close()
-        assert (tmp_path / "spend").read_text().count('"usd":"0.04"') == 1
+        assert (tmp_path / "spend").read_text() == ""
 
     asyncio.run(play())
+
+
+def test_accounts_that_another_process_holds_are_not_waited_for_without_an_end(tmp_path: Path) -> None:
+    """After seconds, 503; a bill is written when the lock is free, and holds no place until then."""
+
+    async def play() -> None:
+        made = config(tmp_path / "spend")
+        gate = gate_of(made)
+        router = AsyncRouter(made, provider=FakeProvider())
+        key = gate.identify(BEARER["authorization"])
+
+        async def quote() -> Any:
+            return await router.quote("hero", "An otter")
+
+        admission = await gate.admit_soon(key, "hero", quote)
+        with held(tmp_path / "spend"):
+            refused = [asyncio.ensure_future(gate.admit_soon(key, "hero", quote)) for _ in range(10)]
+            before = time.monotonic()
+            result = await router.generate("hero", "An otter")
+            assert await admission.settle_soon(result) == Decimal("0.04")
+            assert time.monotonic() - before < 3
+            asked = await asyncio.gather(*refused, gate.usage_soon(key), return_exceptions=True)
+            assert time.monotonic() - before < 15, "together, not one after another"
+            for error in asked:
+                assert isinstance(error, Refused)
+                assert (error.status, error.code, error.should_retry) == (503, "spend_unavailable", True)
+            assert gate._traffic_of(key).use().in_flight == 0
+        end = time.monotonic() + 30
+        while '"settle"' not in (tmp_path / "spend").read_text():
+            assert time.monotonic() < end, "nobody asked for it, and it was to be written all the same"
+            await asyncio.sleep(0.01)
+        told = await gate.usage_soon(key)
+        assert (told["usd_today"], told["usd_reserved"], told["in_flight"]) == ("0.04", "0", 0)
+        await router.aclose()
+        gate.close()
+
+    asyncio.run(play())
+
+
+def test_a_bill_that_is_owed_at_the_end_is_written_before_it(tmp_path: Path) -> None:
+    """`close` waits for the lock."""
+    ledger = LocalLedger(Journal(tmp_path / "spend"))
+    id = ledger.reserve(KEY, CENT, NOON)
+    with held(tmp_path / "spend"):
+        ledger.owe(id, CENT / 2)
+        closing_one = threading.Thread(target=ledger.close)
+        closing_one.start()
+    closing_one.join(20)
+    with closing(LocalLedger(Journal(tmp_path / "spend"))) as again:
+        assert (again.spent("team", NOON).day, again.spent("team", NOON).open) == (CENT / 2, Decimal(0))

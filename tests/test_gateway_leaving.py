@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import socket
 import struct
@@ -22,11 +23,18 @@ from lascaux import AsyncRouter, Config
 from lascaux.emulator import Emulator
 from lascaux.emulator.faults import Faults
 from lascaux.gateway.app import create_app
+from lascaux.gateway.codes import CODES
+from lascaux.gateway.errors import failure_of
 from lascaux.gateway.gate import Gate, open_gate
 from lascaux.gateway.keys import NewKey
+from lascaux.gateway.native_answer import Reply, failed
+from lascaux.gateway.observe import Observer
+from lascaux.gateway.presence import Client, Presence
+from lascaux.gateway.resends import Resends
 from lascaux.providers.errors import LascauxError
 from lascaux.providers.fake import FakeProvider
 from lascaux.providers.types import Call, ImageResult, Target
+from lascaux.router.endings import closed, unsent
 from lascaux.router.errors import NoDeploymentAvailable
 from lascaux.router.interest import Interest
 
@@ -281,3 +289,102 @@ def test_interest_that_was_lost_before_is_lost() -> None:
 
     asyncio.run(play())
     assert provider.sent == ()
+
+
+def test_what_was_given_up_is_neither_kept_nor_told_to_who_stays() -> None:
+    """It ends after its client has left: whoever comes then begins anew, and is answered with that."""
+
+    async def play(status: int) -> None:
+        resends, interest, presence = Resends(time.monotonic), Interest(), Presence()
+        go, made = asyncio.Event(), []
+
+        async def late() -> Reply:
+            await go.wait()
+            return Reply(status=status, body=b"given up", headers={"x-should-retry": "false"})
+
+        async def anew() -> Reply:
+            made.append(1)
+            return Reply(status=200, body=b"anew")
+
+        left = asyncio.ensure_future(resends.once("call", late, Client(interest=interest, presence=presence)))
+        await asyncio.sleep(0)
+        presence.left = True
+        for listener in tuple(presence._listeners):
+            listener()
+        go.set()
+        assert (await left).body == b"given up"
+        await asyncio.sleep(0)
+        assert not resends.knows("call")
+        assert (await resends.once("call", anew)).body == b"anew"
+        assert (await resends.once("call", late)).body == b"anew"
+        assert made == [1]
+
+    for status in (200, 408, 500):
+        asyncio.run(play(status))
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "marks"),
+    [
+        (GENERATIONS, ASK, ({"idempotency_key": "k"}, {"idempotency_key": "k"})),
+        (GENERATIONS, ASK, ({"x_stainless_retry_count": "0"}, {"x_stainless_retry_count": "1"})),
+        (
+            INVOKE,
+            {"prompt": "An otter"},
+            (
+                {"amz_sdk_invocation_id": "i", "amz_sdk_request": "attempt=1"},
+                {"amz_sdk_invocation_id": "i", "amz_sdk_request": "attempt=2"},
+            ),
+        ),
+    ],
+)
+def test_who_stays_gets_a_picture_whenever_the_first_sending_left(
+    serve: Serve, path: str, fields: dict[str, Any], marks: tuple[dict[str, str], dict[str, str]]
+) -> None:
+    """A client that hangs up within milliseconds, at thirty moments, and sends the same call again."""
+    with gateway(serve, NARROW, FakeProvider()) as (url, gate):
+        for moment in range(30):
+            asked = {**fields, "prompt": f"An otter {moment}"}
+            first, second = ({name: f"{text}{moment}" if name[0] in "ia" and "attempt" not in text else text
+                              for name, text in mark.items()} for mark in marks)  # fmt: skip
+            line = sent(url, path, asked, authorization=BEARER, **first)
+            time.sleep(moment / 5000)
+            hang_up(line)
+            stays = sent(url, path, asked, authorization=BEARER, **second)
+            assert stays.recv(1000).startswith(b"HTTP/1.1 200")
+            stays.close()
+        until(lambda: told(gate)[0] == 0, "some are still under way")
+
+
+@pytest.mark.parametrize("error", [unsent(), closed()])
+def test_what_was_never_sent_may_be_sent_again(error: LascauxError) -> None:
+    """503 in both dialects, and OpenAI's clients are told to come again."""
+    failure = failure_of(error)
+    assert (failure.status, failure.should_retry, error.may_be_billed) == (503, True, False)
+    assert failure.code in CODES
+    assert failed(error, None, "id").status == 503
+
+
+def test_who_left_has_no_status_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody was answered: the line says `client_left`, no status, and nothing is told as our failure."""
+    provider = Held()
+    caplog.set_level(logging.INFO)
+    router = AsyncRouter(Config.from_mapping(NARROW, env={}), provider=provider, picture_files=False)
+    with serve(create_app(router, observer=Observer(access=True))) as url:
+        busy = sent(url, GENERATIONS, ASK)
+        assert provider.begun.acquire(timeout=30)
+        for path, fields in ((GENERATIONS, ASK), (INVOKE, {"prompt": "An otter"})):
+            waiting = sent(url, path, fields)
+            time.sleep(0.1)
+            hang_up(waiting)
+        until(lambda: len(lines(caplog)) == 2, "they are still under way")
+        provider.go.set()
+        assert busy.recv(1000).startswith(b"HTTP/1.1 200")
+        busy.close()
+        assert [(one.status, one.code) for one in lines(caplog)[:2]] == [(None, "client_left")] * 2
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    """Those of the access log."""
+    return [one.line for one in caplog.records if hasattr(one, "line")]

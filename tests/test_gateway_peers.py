@@ -30,9 +30,10 @@ from botocore.config import Config as ClientConfig
 from lascaux import AsyncRouter
 from lascaux.emulator import Emulator, Rule
 from lascaux.gateway.app import create_app
+from lascaux.gateway.errors import Stopped
 from lascaux.gateway.gate import open_gate
 from lascaux.gateway.native_answer import Reply
-from lascaux.gateway.peers import Lost, Peers
+from lascaux.gateway.peers import Lost, Peers, Silent
 from lascaux.gateway.sendings import Sendings
 from lascaux.gateway.sigv4 import Verifier
 
@@ -600,3 +601,35 @@ def test_what_a_client_sends_a_third_time_joins_the_second_while_it_still_asks(f
             assert len(made) == 3, "a call of its own"
 
     run(play)
+
+
+def test_a_silent_worker_may_have_the_call_and_an_absent_one_has_not(folder: str) -> None:
+    """A socket that takes connections and says nothing: its call is not made again. Whoever has it is heard all the same."""
+
+    async def made() -> Reply:
+        return Reply(status=200, body=b"made")
+
+    async def play() -> None:
+        peers = [Peers(folder, index, 3) for index in range(3)]
+        one, other = Sendings(time.monotonic, peers[0], patience=3.0), Sendings(time.monotonic, peers[1])
+        assert (await one.repeated("absent", 1, made)).body == b"made"
+        with socket.socket(socket.AF_UNIX) as frozen:
+            frozen.bind(f"{folder}/worker-2.sock")
+            assert (await one.repeated("refuses", 1, made)).body == b"made"
+            frozen.listen(8)
+            with pytest.raises(Silent):
+                await anext(peers[0].holders("call.named?", b'["x", 0, 0]', patience=0.2))
+            async with peers[1].serving():
+                await other.repeated("found", 0, made)
+                assert (await one.repeated("found", 1, partial(never, "found"))).body == b"made"
+            silent = [one.repeated("silent", 1, partial(never, "it")), one.once("k", partial(never, "it"), again=True)]
+            for error in await asyncio.gather(*silent, return_exceptions=True):
+                assert isinstance(error, Stopped), error
+                assert error.may_be_billed
+
+    run(play)
+
+
+async def never(what: str) -> Reply:
+    """A call that is not to be made."""
+    raise AssertionError(f"{what} was called again")

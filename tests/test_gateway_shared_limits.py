@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -9,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -309,8 +311,6 @@ def test_processes_that_race_keep_to_the_limits(tmp_path: Path) -> None:
 
 def test_what_a_killed_worker_had_under_way_is_given_back(tmp_path: Path) -> None:
     """When its successor starts; its requests of the last minute still count."""
-    import time
-
     key = Key(name="team", rpm=2, concurrency=1)
     mine = SharedLimits(str(tmp_path), 0, 2).of("team", time.monotonic)
     holder = process(tmp_path, 1, 2, 2, 1, 0)
@@ -357,3 +357,69 @@ def test_gates_of_all_workers_tell_the_same(tmp_path: Path, clock: Clock) -> Non
     assert sorted(os.listdir(tmp_path)) == ["limits", "spend.jsonl", "spend.jsonl.lock"]
     one.close()
     other.close()
+
+
+HOLDER = """
+import fcntl, sys
+with open(sys.argv[1], "a") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Another process has the counts, and is stopped."""
+    command = [sys.executable, "-c", HOLDER, str(folder / "limits" / "workers")]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "ready\n"
+    holder.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_counts_that_a_stopped_process_holds_stop_nobody(tmp_path: Path) -> None:
+    """Who asks is refused after two seconds, the event loop goes on; who ends is counted when the counts are free."""
+    server = ServerConfig.model_validate({"keys": [{"name": "team", "key": "team-key-0123456789", "rpm": 500}]})
+    gate = open_gate(server, clock=time.monotonic, now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    gate.share(SharedLimits(str(tmp_path), 0, 2).of, str(tmp_path / "spend.jsonl"))
+    other = SharedLimits(str(tmp_path), 1, 2).of("team", time.monotonic)
+    key = gate.identify("Bearer team-key-0123456789")
+
+    async def unasked() -> Any:
+        pytest.fail("no quote is needed")
+
+    async def play() -> None:
+        ending = await gate.admit_soon(key, "hero", unasked)
+        refused = await gate.admit_soon(key, "hero", unasked)
+        traffic = gate._traffic_of(key)
+        with held(tmp_path):
+            asked = [asyncio.ensure_future(gate.admit_soon(key, "hero", unasked)) for _ in range(5)]
+            before = last = time.monotonic()
+            slowest = 0.0
+            await ending.settle_soon(None)
+            traffic.withdraw(before)
+            while not all(one.done() for one in asked):
+                await asyncio.sleep(0.001)
+                slowest, last = max(slowest, time.monotonic() - last), time.monotonic()
+            assert slowest < 1.0
+            assert last - before < 10
+            for one in asked:
+                error = one.exception()
+                assert isinstance(error, Refused)
+                assert (error.status, error.code, error.should_retry) == (503, "limits_unavailable", True)
+            with pytest.raises(Refused, match="holds the counts"):
+                await asyncio.to_thread(traffic.enter, key)
+        end = time.monotonic() + 30
+        while other.use().in_flight:
+            assert time.monotonic() < end, "nobody asked this worker again, and it was to be counted all the same"
+            await asyncio.sleep(0.01)
+        assert refused.reserved == 0
+
+    asyncio.run(play())
+    gate.close()
