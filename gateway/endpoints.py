@@ -161,7 +161,7 @@ class Endpoints:
         ask = await self._ask(operation, request, body, key)
         notes = notes_of(request.scope)
         notes.asked(ask.alias, ask.prompt, ask.whole)
-        async with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask)) as admission:
+        async with await self.gate.admit_soon(key, ask.alias, lambda: self._quote(ask, cache=False)) as admission:
             try:
                 call = self._call(ask, key, interest)
             except Exception:
@@ -277,8 +277,8 @@ class Endpoints:
         retry = (alias.retry if alias else None) or self.router.config.retry
         return bounded(ask, retry.deadline)
 
-    async def _quote(self, ask: Ask, tenant: str | None = None) -> Quote:
-        return await self.router.quote(ask.alias, ask.prompt, tenant=tenant, **ask.whole())
+    async def _quote(self, ask: Ask, tenant: str | None = None, **way: Any) -> Quote:
+        return await self.router.quote(ask.alias, ask.prompt, tenant=tenant, **{**ask.whole(), **way})
 
     def _tenant(self, key: Key) -> str | None:
         """Answers in the cache are not shared between keys: one must not find out what another has asked."""

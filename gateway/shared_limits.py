@@ -68,9 +68,16 @@ class SharedLimits:
         with _readable():
             return SharedTraffic(self, name, clock)
 
+    def places(self, name: str) -> SharedTraffic:
+        """What requests of everybody are counted with, under a name that no key can have. Raises `Refused` (503)."""
+        return self.of(f"\0{name}", lambda: 0.0)
+
 
 class SharedTraffic:
-    """`Traffic` of one key in all workers. Costs the same however much was asked; raises `Refused` (503) without a disk."""
+    """`Traffic` of one key in all workers, or the `Places` of all requests.
+
+    Costs the same however much was asked; raises `Refused` (503) without a disk.
+    """
 
     __slots__ = ("_clock", "_file", "_ints", "_limits", "_moments", "_path", "_ring")
 
@@ -104,8 +111,21 @@ class SharedTraffic:
             self._count(1)
             return now
 
+    def take(self, most: int) -> bool:
+        """See `Places`."""
+        with _readable(), self._limits.locked():
+            free = self._in_flight() < most
+            if free:
+                self._count(1)
+            return free
+
+    def taken(self) -> int:
+        """See `Places`."""
+        with _readable(), self._limits.locked():
+            return self._in_flight()
+
     def leave(self) -> None:
-        """See `Traffic`."""
+        """See `Traffic` and `Places`."""
         with self._limits.locked():
             self._count(-1)
 
