@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import TypedDict
 
 import orjson
 from pydantic import TypeAdapter
@@ -94,7 +94,8 @@ class Copies:
         return b"" if copy is None else packed(copy)
 
 
-class _Head(TypedDict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
     """Everything of a copy but its pictures. Of the target only what a client is told: no credentials, no endpoint."""
 
     key: str
@@ -147,19 +148,19 @@ def unpacked(data: bytes) -> Copy:
     view, start = memoryview(data), 4 + int.from_bytes(data[:4], "big")
     head = _reader().validate_json(data[4:start])
     images = []
-    for size, seed, reason in head["pictures"]:
+    for size, seed, reason in head.pictures:
         images.append(Image(view[start : start + size], seed=seed, finish_reason=reason))
         start += size
     if start != len(data):
         raise ValueError(f"{len(data)} bytes came, {start} were told of")
     result = ImageResult(
-        images=tuple(images[: len(images) - head["masked"]]),
-        missing=head["missing"],
-        request_id=head["request_id"],
-        warnings=head["warnings"],
-        mask=images[-1] if head["masked"] else None,
+        images=tuple(images[: len(images) - head.masked]),
+        missing=head.missing,
+        request_id=head.request_id,
+        warnings=head.warnings,
+        mask=images[-1] if head.masked else None,
     )
-    deployment, model, model_id, region = head["target"]
+    deployment, model, model_id, region = head.target
     target = Target(deployment=deployment, model=model, model_id=model_id, region=region)
-    entry = Entry(result, head["cost"], target, head["call"])
-    return Copy(key=head["key"], entry=entry, age=head["age"])
+    entry = Entry(result, head.cost, target, head.call)
+    return Copy(key=head.key, entry=entry, age=head.age)
