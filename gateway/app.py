@@ -26,6 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..router.async_client import AsyncRouter
 from ..router.config.server import ServerConfig
+from .copies import Copies
 from .edge import Edge, answer
 from .endpoints import Endpoint, Endpoints
 from .errors import Refused, failure_of
@@ -93,6 +94,8 @@ def create_app(
         links.share(peers)
         limits = SharedLimits(peers.folder, peers.index, peers.count)
         gate.share(limits.of, os.path.join(peers.folder, "spend.jsonl"))
+        intake.share(limits.places)
+        router.look(Copies(router, peers, time.monotonic))
     endpoints = Endpoints(
         router,
         gate=gate,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from starlette.requests import ClientDisconnect, Request
 
 from .errors import Refused
 
-__all__ = ["Bounds", "Intake"]
+__all__ = ["Bounds", "Intake", "Places"]
 
 _WASTE = 4
 """A body that is too large is read on, and thrown away, up to so many times the limit: many clients look at an answer
@@ -21,6 +22,8 @@ only when they have sent everything, and take a closed connection for an outage 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """Bytes of one body, requests at the same time, bytes of all their bodies, seconds to send one and to take an answer.
+
+    Where several workers share their places, ``in_flight`` is for all of them; ``buffered`` is always for this one.
 
     A body may begin slowly for ``body_grace`` seconds; from then on it must have come at ``body_rate`` bytes a second.
     """
@@ -38,6 +41,22 @@ class Bounds:
         return min(self.body_seconds, self.body_grace + received / self.body_rate)
 
 
+class Places(Protocol):
+    """Requests at the same time, counted over all workers."""
+
+    async def take(self, most: int) -> bool:
+        """Have a place, unless ``most`` are taken. Raises `Refused` (503) if nobody can count them."""
+        ...
+
+    def taken(self) -> int:
+        """How many there are now."""
+        ...
+
+    def leave(self) -> None:
+        """Give the place back."""
+        ...
+
+
 class Intake:
     """Lets requests in and reads their bodies. Turns away with 413 and 429 before memory gets scarce.
 
@@ -51,6 +70,13 @@ class Intake:
         self.in_flight = 0
         self.buffered = 0
         self.answered = 0
+        self._make: Callable[[str], Places] | None = None
+        self._places: Places | None = None
+
+    def share(self, make: Callable[[str], Places], name: str = "places") -> None:
+        """Count places together with the other workers, by what ``make`` gives for a name."""
+        self._make = make
+        self._places = make(name)
 
     def lobby(self, body: int) -> Intake:
         """An intake of its own for callers who can prove who they are with their body only, of at most ``body`` bytes.
@@ -58,27 +84,28 @@ class Intake:
         It has an eighth of the places and of the memory, so that strangers can not take those of callers who are known.
         """
         bounds, body = self.bounds, min(body, self.bounds.body)
-        return Intake(
+        made = Intake(
             replace(
                 bounds, body=body, in_flight=max(1, bounds.in_flight // 8), buffered=max(body, bounds.buffered // 8)
             ),
             scarce=self._scarce,
         )
+        if self._make is not None:
+            made.share(self._make, "lobby")
+        return made
 
-    @contextmanager
-    def place(self, size: int) -> Iterator[None]:
+    @asynccontextmanager
+    async def place(self, size: int) -> AsyncIterator[None]:
         """A place for a request whose body of ``size`` bytes has been read elsewhere. Raises `Refused`."""
-        self._check_room()
-        if size + self.buffered > self.bounds.buffered:
-            raise _busy("bodies of requests under way use all the memory there is for them")
-        self.in_flight += 1
-        self.buffered += size
+        await self._enter()
+        held = 0
         try:
+            self._check_memory(size)
+            held = size
+            self.buffered += held
             yield
         finally:
-            self.in_flight -= 1
-            self.answered += 1
-            self.buffered -= size
+            self._leave(held)
 
     @asynccontextmanager
     async def body(self, request: Request, most: int | None = None) -> AsyncIterator[bytes]:
@@ -88,16 +115,13 @@ class Intake:
         """
         bounds = self.bounds
         most = bounds.body if most is None else min(most, bounds.body)
-        self._check_room()
-        declared = _declared(request)
-        self.in_flight += 1
-        held = 0
+        await self._enter()
+        declared, held = _declared(request), 0
         try:
             if declared > most:
                 await self._skip(request, declared, most)
                 raise _too_large(most)
-            if declared + self.buffered > bounds.buffered:
-                raise _busy("bodies of requests under way use all the memory there is for them")
+            self._check_memory(declared)
             chunks: list[bytes] = []
             begun = asyncio.get_running_loop().time()
             try:
@@ -114,26 +138,37 @@ class Intake:
             chunks.clear()
             yield read.pop()  # whoever is done with it can give its memory back
         finally:
-            self.in_flight -= 1
-            self.answered += 1
-            self.buffered -= held
+            self._leave(held)
 
     @property
     def full(self) -> bool:
         """True if nobody is let in now."""
-        return self.in_flight >= self.bounds.in_flight or self._scarce()
+        taken = self.in_flight if self._places is None else self._places.taken()
+        return taken >= self.bounds.in_flight or self._scarce()
 
-    def _check_room(self) -> None:
-        if self.in_flight >= self.bounds.in_flight:
-            raise _busy(f"{self.bounds.in_flight} requests are under way, which is the most at a time")
+    async def _enter(self) -> None:
+        most = self.bounds.in_flight
         if self._scarce():
             raise _busy("the memory of the machine is about to end")
+        if not (self.in_flight < most if self._places is None else await self._places.take(most)):
+            raise _busy(f"{most} requests are under way, which is the most at a time")
+        self.in_flight += 1
+
+    def _leave(self, held: int) -> None:
+        self.in_flight -= 1
+        self.answered += 1
+        self.buffered -= held
+        if self._places is not None:
+            self._places.leave()
+
+    def _check_memory(self, more: int) -> None:
+        if more + self.buffered > self.bounds.buffered:
+            raise _busy(f"bodies of requests under way have {self.bounds.buffered:,} bytes of memory in this process")
 
     def _check(self, held: int, most: int) -> None:
         if held > most:
             raise _too_large(most)
-        if self.buffered > self.bounds.buffered:
-            raise _busy("bodies of requests under way use all the memory there is for them")
+        self._check_memory(0)
 
     async def _skip(self, request: Request, declared: int, most: int) -> None:
         """Let the client finish, unless it waits for a sign to begin, or would send for ever."""

@@ -117,7 +117,7 @@ class _Door:
         if isinstance(who, Opened) and not who.proven:
             async with self._lobby.body(request, MAX_BODY) as body:
                 key = await self._finished(who, body)
-            with self.intake.place(len(body)):
+            async with self.intake.place(len(body)):
                 yield key, body
             return
         async with self.intake.body(request, MAX_BODY) as body:

@@ -21,7 +21,7 @@ from functools import partial
 
 from .journal import Busy
 from .keys import Key
-from .limits import WINDOW, Use, check_places, check_rate, uncounted
+from .limits import WINDOW, Use, check_places, check_rate, counted, uncounted
 
 __all__ = ["SharedLimits", "SharedTraffic"]
 
@@ -134,9 +134,16 @@ class SharedLimits:
                     return
             threading.Event().wait(_PAUSE)
 
+    def places(self, name: str) -> SharedTraffic:
+        """What requests of everybody are counted with, under a name that no key can have. Raises `Refused` (503)."""
+        return self.of(f"\0{name}", lambda: 0.0)
+
 
 class SharedTraffic:
-    """`Traffic` of one key in all workers. Costs the same however much was asked; raises `Refused` (503) without a disk."""
+    """`Traffic` of one key in all workers, or the `Places` of all requests.
+
+    Costs the same however much was asked; raises `Refused` (503) without a disk.
+    """
 
     __slots__ = ("_clock", "_file", "_ints", "_limits", "_moments", "_path", "_ring")
 
@@ -170,8 +177,25 @@ class SharedTraffic:
             self._count(1)
             return now
 
+    async def take(self, most: int) -> bool:
+        """See `Places`."""
+
+        def tried() -> bool:
+            with _readable(), self._limits.locked(wait=False):
+                free = self._in_flight() < most
+                if free:
+                    self._count(1)
+                return free
+
+        return await counted(tried)
+
+    def taken(self) -> int:
+        """See `Places`. Read without the lock: a moment later it would be another number anyway."""
+        with _readable():
+            return self._in_flight()
+
     def leave(self) -> None:
-        """See `Traffic`."""
+        """See `Traffic` and `Places`."""
         self._limits.later(partial(self._count, -1))
 
     def withdraw(self, moment: float) -> None:

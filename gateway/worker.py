@@ -151,8 +151,9 @@ def application(router: AsyncRouter, orders: Orders, observed: Observation | Non
 
 
 def bounds_of(server: ServerConfig, share: Share, *, buffered: int | None = None) -> Bounds:
-    """One worker's part of the gateway's bounds. ``buffered`` is what holds where nothing is said: by default, of memory.
+    """One worker's part of the memory for bodies, and the places of all workers.
 
+    ``buffered`` is what holds where nothing is said: by default, of memory.
     A body that is larger than a worker's part is refused as too large, not put off for ever.
     """
     whole = server.max_buffered or (default_buffered(measure()) if buffered is None else buffered)
@@ -162,7 +163,7 @@ def bounds_of(server: ServerConfig, share: Share, *, buffered: int | None = None
             "server.max_body: bodies above %d bytes are refused, for server.max_buffered (%d bytes) is shared by %d",
             *(mine, whole, share.count),
         )
-    return Bounds(body=min(server.max_body, mine), in_flight=share.of(server.max_in_flight), buffered=mine)
+    return Bounds(body=min(server.max_body, mine), in_flight=server.max_in_flight, buffered=mine)
 
 
 class _Server(uvicorn.Server):

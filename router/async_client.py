@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -14,13 +14,14 @@ from typing import Any, Self, TypeVar
 from ..providers.errors import AttemptTimeout, LascauxError
 from ..providers.param_pictures import PICTURE_NAMES
 from .assembly import converted, is_pending
-from .cache import Flight
+from .cache import Copy, Entry, NoCache
 from .client import Client, in_context
 from .config import Config
 from .context import Trail
 from .crew import Crew, Errand
 from .edits import edit_params, variation_params
-from .effects import Effect, Flow, Gather, Join, Send, Served, Wait
+from .effects import Effect, Flow, Gather, Join, Lookup, Send, Served, Wait
+from .elsewhere import Elsewhere, Glance
 from .endings import closed, too_late, unsent
 from .explain import Explanation, Quote
 from .line import Ticket
@@ -52,6 +53,7 @@ class AsyncRouter(Client):
     def __init__(self, config: Config | Mapping[str, Any], *, max_workers: int = 256, **parts: Any) -> None:
         self._sleep: Callable[[float], Any] | None = parts.pop("sleep", None)
         super().__init__(config, **parts)
+        self._elsewhere: Elsewhere | None = None
         self._max_workers = max_workers
         self._new_pools()
 
@@ -98,9 +100,26 @@ class AsyncRouter(Client):
         return self._list(alias, prompt, params)
 
     async def _explain_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
-        """In a thread, for there may be pictures to read."""
+        """In a thread, for there may be pictures to read. What is found elsewhere may lead to more to look for."""
         self._check_open()
-        return await _aside(self._readers, self._explain, alias, prompt, params)
+        glance = None if self._elsewhere is None else Glance(self._runtime.cache)
+        while True:
+            told = await _aside(self._readers, self._explain, alias, prompt, dict(params), glance)
+            if glance is None or self._elsewhere is None or not await glance.seek(self._elsewhere):
+                return told
+
+    def look(self, elsewhere: Elsewhere) -> None:
+        """Look there, too, before a reproducible call is made, and in quotes and explanations."""
+        self._elsewhere = elsewhere
+
+    def copy(self, keys: Iterable[str]) -> Copy | None:
+        """What the cache has under one of the keys, for another process."""
+        return self._runtime.cache.copy(keys)
+
+    def landing(self, flight: str) -> asyncio.Future[None] | None:
+        """Done once the flight of that key has ended, which was led by this process; None if there is none under way."""
+        found = self._flights.find(flight)
+        return None if found is None else _bell(found.outcome)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         self._bury(asyncio.get_running_loop())
@@ -229,8 +248,10 @@ class AsyncRouter(Client):
             case Join(key, timeout):
                 flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
-                    await _landing(flight, timeout, run.trail)
+                    await _landing(flight.outcome, timeout, run.trail)
                 return flight.seen_by(run.runtime)
+            case Lookup(_, str()) if self._elsewhere is not None:
+                return run.instant(effect) or await self._seek(run, effect, self._elsewhere)
             case Gather(flows):
                 outcomes = await asyncio.gather(*(self._drive(run, flow) for flow in flows), return_exceptions=True)
                 for outcome in outcomes:
@@ -239,6 +260,21 @@ class AsyncRouter(Client):
                 return outcomes
             case _:
                 return run.instant(effect)
+
+    async def _seek(self, run: Run, lookup: Lookup, elsewhere: Elsewhere) -> Entry | None:
+        """What is found elsewhere, before the deadline and while somebody waits for it; kept here from now on, too."""
+        if isinstance(run.runtime.cache, NoCache):
+            return None
+        sought = elsewhere.find(lookup.keys, lookup.flight or "")
+        try:
+            await _landing(sought, run.trail.deadline - run.runtime.context.clock(), run.trail)
+            copy = sought.result() if sought.done() else None
+        finally:
+            sought.cancel()
+        if copy is None:
+            return None
+        run.runtime.cache.adopt(copy)
+        return copy.entry
 
     async def _send(self, run: Run, flow: Flow, send: Send) -> Any:
         """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
@@ -356,13 +392,13 @@ async def _woken(ticket: Ticket, seconds: float) -> None:
         await asyncio.wait_for(woken.wait(), seconds)
 
 
-async def _landing(flight: Flight[Served], timeout: float, trail: Trail) -> None:
-    """Wait until the flight has ended, without owning it: our being cancelled must not end it for others.
+async def _landing(outcome: Future[Any] | asyncio.Future[Any], timeout: float, trail: Trail) -> None:
+    """Wait until a flight has ended, without owning it: our being cancelled must not end it for others.
 
     Whose caller has gone waits no longer.
     """
     ticket = Ticket(0)  # for no deployment
-    flight.outcome.add_done_callback(lambda _: ticket.wake())
+    outcome.add_done_callback(lambda _: ticket.wake())
     trail.tickets.add(ticket)
     try:
         if not trail.stopped.is_set():

@@ -137,7 +137,7 @@ class _Part:
     def lead(self, flight: Flight[Served], keys: tuple[str, ...]) -> Flow:
         """Make the call that others wait for. The cache is asked again: the last flight may just have ended."""
         try:
-            entry = yield Lookup(keys)
+            entry = yield Lookup(keys, flight.key)
             if entry is not None:
                 served = self._served(self._in_our_words(entry), "hit")
             else:
@@ -197,7 +197,7 @@ class _Part:
     def remember(self, permit: Permit, key: str) -> Generator[Lookup, Any, Entry | None]:
         """Before a lower priority or a fallback is called: it may have answered the same before."""
         try:
-            entry: Entry | None = yield Lookup((key,))
+            entry: Entry | None = yield Lookup((key,), "")
         except BaseException:
             self._settle(permit, None, abandoned=True)
             raise

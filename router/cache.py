@@ -16,7 +16,7 @@ from cachetools import TLRUCache
 from ..pricing import Cost
 from ..providers.types import Call, ImageResult, Target
 
-__all__ = ["Cache", "Entry", "Flight", "Flights", "MemoryCache", "NoCache", "call_key"]
+__all__ = ["Cache", "Copy", "Entry", "Flight", "Flights", "MemoryCache", "NoCache", "call_key"]
 
 _KEY_VERSION = b"lascaux-call-1\0"
 
@@ -34,6 +34,15 @@ class Entry:
     def size(self) -> int:
         """Bytes of memory, near enough: base64 text plus a flat sum for the rest."""
         return 2048 + sum(len(image.letters) for image in self.result.images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """An entry as it stands in a cache: under which key, and for how many seconds."""
+
+    key: str
+    entry: Entry
+    age: float
 
 
 def call_key(call: Call, tenant: str = "") -> str:
@@ -59,8 +68,16 @@ class Cache(Protocol):
         """What `lookup` would find. Changes nothing, not even what is dropped next."""
         ...
 
+    def copy(self, keys: Iterable[str]) -> Copy | None:
+        """What `peek` would find, to be adopted elsewhere."""
+        ...
+
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry, or not."""
+        ...
+
+    def adopt(self, copy: Copy) -> None:
+        """Keep what another cache has kept before, no longer than it would, or not."""
         ...
 
     def renew(self) -> None:
@@ -79,7 +96,14 @@ class NoCache:
         """Nothing is ever found."""
         return None
 
+    def copy(self, keys: Iterable[str]) -> Copy | None:
+        """Nothing is ever found."""
+        return None
+
     def store(self, key: str, entry: Entry) -> None:
+        """Nothing is kept."""
+
+    def adopt(self, copy: Copy) -> None:
         """Nothing is kept."""
 
     def renew(self) -> None:
@@ -134,15 +158,29 @@ class MemoryCache:
 
     def peek(self, keys: Iterable[str]) -> Entry | None:
         """What `lookup` would find. Looking does not count as use."""
+        copy = self.copy(keys)
+        return None if copy is None else copy.entry
+
+    def copy(self, keys: Iterable[str]) -> Copy | None:
+        """What `peek` would find, to be adopted elsewhere."""
         with self._lock:
             held = next((key for key in keys if key in self._entries), None)
-            return None if held is None else Store.__getitem__(self._entries, held)[1]  # the base class counts no use
+            if held is None:
+                return None
+            stored, entry = Store.__getitem__(self._entries, held)  # the base class counts no use
+            return Copy(key=held, entry=entry, age=self._clock() - stored)
 
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry; one that is larger than the whole cache is not kept."""
         with self._lock:
             if entry.size <= self._entries.maxsize:
                 self._entries[key] = (self._clock(), entry)
+
+    def adopt(self, copy: Copy) -> None:
+        """Keep what another cache has kept before: it ends when it would have ended there. Our own is not replaced."""
+        with self._lock:
+            if copy.key not in self._entries and copy.entry.size <= self._entries.maxsize:
+                self._entries[copy.key] = (self._clock() - max(copy.age, 0.0), copy.entry)
 
     def renew(self) -> None:
         """After a fork: nobody holds our lock."""
@@ -210,6 +248,10 @@ class Flights(Generic[T]):
                 return replace(found, leader=False)
             made = self._flights[key] = Flight(key, True, Future(), self, party)
             return made
+
+    def find(self, key: str) -> Flight[T] | None:
+        """The one under way, None if there is none. Joins nothing."""
+        return self._flights.get(key)
 
     def remove(self, key: str) -> None:
         """Forget a flight."""

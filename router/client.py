@@ -27,6 +27,7 @@ from .cache import Flights
 from .config import Config, Origin
 from .edits import edit_params, explained_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Wait
+from .elsewhere import Glance
 from .errors import NoDeploymentAvailable
 from .explain import Explanation, Quote, explain
 from .gauges import observe
@@ -111,9 +112,9 @@ class Client:
             self._generations.leave(runtime)
             raise
 
-    def _explain(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
+    def _explain(self, alias: str, prompt: str, params: dict[str, Any], glance: Glance | None = None) -> Explanation:
         self._check_open()
-        return explain(self._runtime, alias, prompt, explained_params(params))
+        return explain(self._runtime, alias, prompt, explained_params(params), glance)
 
     def _list(self, alias: str, prompt: str, params: dict[str, Any]) -> PriceList | Quote:
         self._check_open()

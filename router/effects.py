@@ -17,9 +17,14 @@ __all__ = ["Effect", "Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send"
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Look into the cache. Outcome: an `Entry` or None."""
+    """Look into the cache. Outcome: an `Entry` or None.
+
+    Without ``flight`` only here. Else also at other processes, if there are any, where a flight of that key is waited for;
+    "" is no flight.
+    """
 
     keys: tuple[str, ...]
+    flight: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ..providers.types import Call, Image, ImageRequest, Picture, Target
 from .cache import Cache, Entry
 from .choice import early_pick, panic_pick, pick, somebody
 from .context import Context, Trail
+from .elsewhere import Glance
 from .explanation import Considered, Explanation, Quote
 from .plan import Alias, Step, nobody_can
 from .pool import Field, Use
@@ -38,12 +39,14 @@ _USUAL = (1024, 1024)
 """The size of a picture whose model does not say."""
 
 
-def explain(runtime: Runtime, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
-    """See `Router.explain`. Raises InvalidRequest (a parameter), UnknownAlias."""
+def explain(
+    runtime: Runtime, alias: str, prompt: str, params: dict[str, Any], glance: Glance | None = None
+) -> Explanation:
+    """See `Router.explain`; ``glance`` is looked into instead of the cache. Raises InvalidRequest, UnknownAlias."""
     route, options, request = read(runtime, alias, prompt, params)
     context = runtime.context
     trail = options.trail(route, context.clock())
-    look = _Look(runtime)
+    look = _Look(runtime, glance or runtime.cache)
     try:
         planned = stages(context.planner, route, request, today=context.today())
     except InvalidRequest as error:
@@ -105,8 +108,8 @@ class _Found:
 class _Look:
     """One explanation: copies of the strategies, which share one copy of the rng, and prices that were asked for."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
+    def __init__(self, runtime: Runtime, cache: Cache | Glance) -> None:
+        self.cache = cache
         self.context = runtime.context
         self.today = runtime.context.today()
         self._twins: dict[str, Strategy] = {}
@@ -261,7 +264,7 @@ class _Look:
 
     def _serve(self, plan: _Plan, job: _Job, found: _Found) -> list[_Piece]:
         """What the calls of one job would cost at the pick, and what of them is in the cache."""
-        cache = self.runtime.cache
+        cache = self.cache
         first = next((step for step in plan.steps if step.candidates), None)
         keys = first.keys if first and job.cache is None else ()
         entry = cache.peek(keys) if keys else None
@@ -276,7 +279,7 @@ class _Look:
         return [_asked(plan, plan.steps[place], use, job, cache)]
 
 
-def _asked(plan: _Plan, step: Step, use: Use, job: _Job, cache: Cache) -> _Piece:
+def _asked(plan: _Plan, step: Step, use: Use, job: _Job, cache: Cache | Glance) -> _Piece:
     offer = step.offers.get(use.deployment.target.model)
     if offer is None:
         return _Piece(plan.request, "bypass", None)

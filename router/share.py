@@ -42,9 +42,6 @@ def unshared(config: Config, count: int) -> list[str]:
         for deployment in config.deployments.values()
         for line in _too_small(deployment, count)
     ]
-    whole = config.server.max_in_flight
-    if whole < count:
-        found.append(_told("server.max_in_flight", whole, count))
     return list(dict.fromkeys(found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from lascaux.pricing import Cost
 from lascaux.providers.errors import Unavailable
 from lascaux.providers.types import Call, Image, ImageResult, Target, Task
-from lascaux.router.cache import Cache, Entry, Flights, MemoryCache, NoCache, call_key
+from lascaux.router.cache import Cache, Copy, Entry, Flights, MemoryCache, NoCache, call_key
 
 CALL = Call(
     model="amazon.nova-canvas-v1:0",
@@ -123,6 +124,28 @@ def test_entries_expire() -> None:
     clock.now = 60.1
     assert memory.lookup(["a"]) is None
     assert memory.bytes == 0
+
+
+def test_what_is_adopted_ends_when_it_would_have_ended() -> None:
+    """However often it is handed on; it does not replace what is there, and one that is over is not kept."""
+    now = 0.0
+    caches = [MemoryCache(max_bytes=1 << 20, ttl=60, clock=lambda: now) for _ in range(3)]
+    caches[0].store("a", entry())
+    for giver, taker in pairwise(caches):
+        now += 25
+        copy = giver.copy(["b", "a"])
+        assert copy is not None
+        assert (copy.key, copy.age) == ("a", now)
+        taker.adopt(copy)
+    own = entry()
+    caches[2].store("b", own)
+    caches[2].adopt(Copy(key="b", entry=entry(), age=1.0))
+    assert caches[2].lookup(["b"]) is own
+    now += 10
+    assert [cache.lookup(["a"]) for cache in caches] == [None] * 3
+    caches[2].adopt(Copy(key="c", entry=entry(), age=61.0))
+    caches[2].adopt(Copy(key="d", entry=entry(2048), age=0.0))
+    assert (caches[2].copy(["c", "d"]), caches[2].lookup(["b"])) == (None, own)
 
 
 def test_many_threads_may_use_it_at_once() -> None:

@@ -428,10 +428,7 @@ def test_who_does_not_drain_is_killed(tmp_path: Path, emulator: Emulator, start:
         ({"more": "health: {failures: many}"}, "health.failures"),
         ({"more": "pricing: {table: nowhere.yaml}"}, "nowhere.yaml"),
         ({"server": "spend_file: nowhere/spend"}, "server.spend_file: nowhere/spend"),
-        (
-            {"server": "max_in_flight: 2", "workers": 3},
-            "3 or more here, or set server.workers (--workers) to 2 or less",
-        ),
+        ({"workers": 4}, "4 or more here, or set server.workers (--workers) to 3 or less"),
     ],
 )
 def test_what_can_not_start_says_why_and_ends(

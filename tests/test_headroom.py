@@ -137,10 +137,10 @@ def test_bodies_have_a_quarter_of_a_small_machine() -> None:
 
 
 def test_workers_share_the_bounds_of_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
-    """Places and memory add up; a body that does not fit into one worker's part is refused as too large, which is told."""
+    """Memory adds up, places are those of all; a body that does not fit into one worker's part is refused, which is told."""
     server = ServerConfig(max_in_flight=5, max_buffered="130MiB")
     parts = [bounds_of(server, Share(index=index, count=2)) for index in (0, 1)]
-    assert [part.in_flight for part in parts] == [2, 3]
+    assert [part.in_flight for part in parts] == [5, 5]
     assert sum(part.buffered for part in parts) == 130 * MIB
     assert [part.body for part in parts] == [64 * MIB, 64 * MIB]
     assert not caplog.records

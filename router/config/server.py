@@ -182,7 +182,7 @@ class ServerConfig(Section):
     max_body: Bytes = spelt("64MiB")
     """Largest request body that is read."""
     max_in_flight: Whole = 256
-    """Requests at the same time, of all clients; what comes on top is answered 429 at once. Workers share them evenly."""
+    """Requests at the same time, of all clients and at all workers; what comes on top is answered 429 at once."""
     max_buffered: Bytes | None = None
     """Bytes of bodies in memory at the same time; what comes on top is answered 429. Workers share them evenly.
 
