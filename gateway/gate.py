@@ -21,6 +21,7 @@ from .errors import Refused
 from .journal import Journal
 from .keys import ANYBODY, Key, KeyRing, WeakKey, bearer_token
 from .limits import LocalTraffic, Open, Traffic
+from .quiet import Quiet
 from .spend import Busy, Ledger, LocalLedger
 
 __all__ = ["Admission", "Gate", "open_gate"]
@@ -124,6 +125,16 @@ class Gate:
                 type="permission_error",
                 parameter="model",
             )
+
+    def bodies(self, key: Key, places: int) -> int | None:
+        """Of how many requests of the key the bodies may be on their way at once, where ``places`` are for all keys.
+
+        Not more than it may have under way, and half of the places where other keys need some; None is no limit.
+        """
+        if len(self._keys().keys) < 2:
+            return key.concurrency
+        half = max(1, places // 2)
+        return half if key.concurrency is None else min(key.concurrency, half)
 
     def admit(self, key: Key, alias: str, ask: Callable[[], Quote]) -> Admission:
         """A place for one request, and the money it may cost. ``ask`` is called if the key's money is limited.
@@ -361,12 +372,13 @@ def open_gate(
     failed: Callable[[str], None] = lambda message: None,
     durable: bool = True,
 ) -> Gate:
-    """The gate that the ``server`` section describes. ``failed`` is told when the accounts can not be written.
+    """The gate that the ``server`` section describes. ``failed`` is told when the accounts can not be used, once a minute.
 
     ``durable``: the file of accounts shall also outlive the machine.
 
     Raises ConfigError for a key that could be guessed, and for a file of accounts that can not be used.
     """
+    failed = Quiet(failed, clock)
     try:
         ring = KeyRing(server.keys)
     except WeakKey as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -10,9 +11,15 @@ from dataclasses import dataclass, replace
 from starlette.requests import ClientDisconnect, Request
 
 from .errors import Refused
+from .turns import Turns
 
-__all__ = ["Bounds", "Intake"]
+__all__ = ["COPIES", "Bounds", "Intake"]
 
+COPIES = 2
+"""How often a body is in memory while its request is under way: the picture as it came, and in what is sent to a model."""
+
+_LARGE = 16 * 1024
+"""Bytes of a piece of a body after which others have their turn."""
 _WASTE = 4
 """A body that is too large is read on, and thrown away, up to so many times the limit: many clients look at an answer
 only when they have sent everything, and take a closed connection for an outage that is worth another try."""
@@ -20,7 +27,7 @@ only when they have sent everything, and take a closed connection for an outage 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Bytes of one body, requests at the same time, bytes of all their bodies, seconds to send one and to take an answer.
+    """Bytes of one body, requests at the same time, memory for all bodies, seconds to send one and to take an answer.
 
     A body may begin slowly for ``body_grace`` seconds; from then on it must have come at ``body_rate`` bytes a second.
     """
@@ -51,6 +58,8 @@ class Intake:
         self.in_flight = 0
         self.buffered = 0
         self.answered = 0
+        self._reading: Counter[str] = Counter()
+        self._turns = Turns()
 
     def lobby(self, body: int) -> Intake:
         """An intake of its own for callers who can prove who they are with their body only, of at most ``body`` bytes.
@@ -60,7 +69,10 @@ class Intake:
         bounds, body = self.bounds, min(body, self.bounds.body)
         return Intake(
             replace(
-                bounds, body=body, in_flight=max(1, bounds.in_flight // 8), buffered=max(body, bounds.buffered // 8)
+                bounds,
+                body=body,
+                in_flight=max(1, bounds.in_flight // 8),
+                buffered=max(COPIES * body, bounds.buffered // 8),
             ),
             scarce=self._scarce,
         )
@@ -69,20 +81,24 @@ class Intake:
     def place(self, size: int) -> Iterator[None]:
         """A place for a request whose body of ``size`` bytes has been read elsewhere. Raises `Refused`."""
         self._check_room()
-        if size + self.buffered > self.bounds.buffered:
+        if COPIES * size + self.buffered > self.bounds.buffered:
             raise _busy("bodies of requests under way use all the memory there is for them")
         self.in_flight += 1
-        self.buffered += size
+        self.buffered += COPIES * size
         try:
             yield
         finally:
             self.in_flight -= 1
             self.answered += 1
-            self.buffered -= size
+            self.buffered -= COPIES * size
 
     @asynccontextmanager
-    async def body(self, request: Request, most: int | None = None) -> AsyncIterator[bytes]:
+    async def body(
+        self, request: Request, most: int | None = None, *, who: str = "", most_reading: int | None = None
+    ) -> AsyncIterator[bytes]:
         """The request's body, of at most ``most`` bytes; its place is held for as long as this lasts.
+
+        Of ``who`` at most ``most_reading`` bodies come at the same time: nobody can hold all places by sending nothing.
 
         Raises `Refused`, ClientDisconnect.
         """
@@ -93,35 +109,50 @@ class Intake:
         self.in_flight += 1
         held = 0
         try:
-            if declared > most:
-                await self._skip(request, declared, most)
-                raise _too_large(most)
-            if declared + self.buffered > bounds.buffered:
-                raise _busy("bodies of requests under way use all the memory there is for them")
-            chunks: list[bytes] = []
-            begun = asyncio.get_running_loop().time()
-            try:
-                async with asyncio.timeout(bounds.patience(0)) as limit:
-                    async for chunk in request.stream():
-                        held += len(chunk)
-                        self.buffered += len(chunk)
-                        self._check(held, most)
-                        chunks.append(chunk)
-                        limit.reschedule(begun + bounds.patience(held))
-            except TimeoutError:
-                raise _too_slow(bounds, held) from None
+            with self._read_for(who, most_reading):
+                if declared > most:
+                    await self._skip(request, declared, most)
+                    raise _too_large(most)
+                if COPIES * declared + self.buffered > bounds.buffered:
+                    raise _busy("bodies of requests under way use all the memory there is for them")
+                chunks: list[bytes] = []
+                begun = asyncio.get_running_loop().time()
+                try:
+                    async with asyncio.timeout(bounds.patience(0)) as limit:
+                        async for chunk in request.stream():
+                            held += len(chunk)
+                            self.buffered += COPIES * len(chunk)
+                            self._check(held, most)
+                            chunks.append(chunk)
+                            limit.reschedule(begun + bounds.patience(held))
+                            if len(chunk) > _LARGE:
+                                await self._turns.next()
+                except TimeoutError:
+                    raise _too_slow(bounds, held) from None
             read = [b"".join(chunks)]
             chunks.clear()
             yield read.pop()  # whoever is done with it can give its memory back
         finally:
             self.in_flight -= 1
             self.answered += 1
-            self.buffered -= held
+            self.buffered -= COPIES * held
 
     @property
     def full(self) -> bool:
         """True if nobody is let in now."""
         return self.in_flight >= self.bounds.in_flight or self._scarce()
+
+    @contextmanager
+    def _read_for(self, who: str, most: int | None) -> Iterator[None]:
+        if most is not None and self._reading[who] >= most:
+            raise _busy(f"{self._reading[who]} bodies of key {who!r} are on their way, which is the most at a time")
+        self._reading[who] += 1
+        try:
+            yield
+        finally:
+            self._reading[who] -= 1
+            if not self._reading[who]:
+                del self._reading[who]
 
     def _check_room(self) -> None:
         if self.in_flight >= self.bounds.in_flight:

@@ -31,7 +31,7 @@ from .app import create_app, no_http
 from .connections import QuietRepeats, protocol, raise_descriptors
 from .gate import open_gate
 from .headroom import default_buffered, measure
-from .intake import Bounds
+from .intake import COPIES, Bounds
 from .lines import set_up_logs
 from .links import Links
 from .memory import return_large_blocks
@@ -48,6 +48,8 @@ log = logging.getLogger("lascaux.gateway")
 _AT_ONCE = 8
 """Connections that are accepted in one go, so that a worker does not take them all while others have none."""
 _BACKLOG = 2048
+_TURN = 0.0005
+"""Seconds for which a thread may keep the interpreter from others: the event loop waits so long for each that works."""
 
 
 def main() -> int:
@@ -78,6 +80,7 @@ def _tell(channel: Channel, problems: list[str]) -> int:
 
 def _work(orders: Orders, channel: Channel) -> None:
     return_large_blocks()
+    sys.setswitchinterval(_TURN)
     with ExitStack() as stack:
         stack.enter_context(_folder(orders.folder, channel))
         config = _config(orders)
@@ -157,12 +160,13 @@ def bounds_of(server: ServerConfig, share: Share, *, buffered: int | None = None
     """
     whole = server.max_buffered or (default_buffered(measure()) if buffered is None else buffered)
     mine = share.of(whole)
-    if mine < server.max_body and share.index == 0:
+    most = mine // COPIES
+    if most < server.max_body and share.index == 0:
         log.warning(
             "server.max_body: bodies above %d bytes are refused, for server.max_buffered (%d bytes) is shared by %d",
-            *(mine, whole, share.count),
+            *(most, whole, share.count),
         )
-    return Bounds(body=min(server.max_body, mine), in_flight=share.of(server.max_in_flight), buffered=mine)
+    return Bounds(body=min(server.max_body, most), in_flight=share.of(server.max_in_flight), buffered=mine)
 
 
 class _Server(uvicorn.Server):

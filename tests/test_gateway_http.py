@@ -22,7 +22,7 @@ from lascaux.gateway.app import create_app
 from lascaux.gateway.errors import Refused, public
 from lascaux.gateway.forms import read_fields
 from lascaux.gateway.gate import open_gate
-from lascaux.gateway.intake import Bounds
+from lascaux.gateway.intake import COPIES, Bounds
 from lascaux.gateway.keys import ANYBODY
 from lascaux.gateway.links import Links
 from lascaux.gateway.memory import return_large_blocks
@@ -108,7 +108,7 @@ def test_more_than_the_gateway_can_hold_is_turned_away_at_once(serve: Serve) -> 
 def test_the_memory_for_bodies_is_bounded(serve: Serve) -> None:
     """A body for which there is no room is turned away, even if it alone would be small enough."""
     router = AsyncRouter(PLAIN, provider=FakeProvider(), picture_files=False)
-    with serve(create_app(router, bounds=Bounds(body=50_000, buffered=1_000))) as address:
+    with serve(create_app(router, bounds=Bounds(body=50_000, buffered=1_000 * COPIES))) as address:
         answers = [httpx2.post(f"{address}{GENERATIONS}", json={**ASK, "user": "x" * size}) for size in (10, 900, 999)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
 

@@ -138,15 +138,15 @@ def test_bodies_have_a_quarter_of_a_small_machine() -> None:
 
 def test_workers_share_the_bounds_of_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
     """Places and memory add up; a body that does not fit into one worker's part is refused as too large, which is told."""
-    server = ServerConfig(max_in_flight=5, max_buffered="130MiB")
+    server = ServerConfig(max_in_flight=5, max_buffered="260MiB")
     parts = [bounds_of(server, Share(index=index, count=2)) for index in (0, 1)]
     assert [part.in_flight for part in parts] == [2, 3]
-    assert sum(part.buffered for part in parts) == 130 * MIB
+    assert sum(part.buffered for part in parts) == 260 * MIB
     assert [part.body for part in parts] == [64 * MIB, 64 * MIB]
     assert not caplog.records
     tight = bounds_of(ServerConfig(), Share(index=0, count=4), buffered=128 * MIB)
-    assert (tight.body, tight.buffered) == (32 * MIB, 32 * MIB)
-    assert "server.max_body: bodies above 33554432 bytes are refused" in caplog.text
+    assert (tight.body, tight.buffered) == (16 * MIB, 32 * MIB)
+    assert "server.max_body: bodies above 16777216 bytes are refused" in caplog.text
 
 
 def test_nobody_is_let_in_when_memory_is_about_to_end(serve: Callable[[Any], AbstractContextManager[str]]) -> None:

@@ -184,7 +184,7 @@ class ServerConfig(Section):
     max_in_flight: Whole = 256
     """Requests at the same time, of all clients; what comes on top is answered 429 at once. Workers share them evenly."""
     max_buffered: Bytes | None = None
-    """Bytes of bodies in memory at the same time; what comes on top is answered 429. Workers share them evenly.
+    """Bytes of memory for bodies under way, each held twice; what comes on top is answered 429. Workers share them evenly.
 
     Default: 512MiB, or a quarter of the memory of the machine or container if that is less.
     """
