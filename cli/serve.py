@@ -130,12 +130,12 @@ def _run(wish: _Wish) -> int:
         config, server = source.config, source.config.server
         set_up_logs(wish.log_format or server.log)
         host = wish.host or server.host
-        unsure = links_warning(server, host, wish.public_url)
-        if unsure:
-            log.warning("%s", unsure)
         count = server.workers if wish.workers is None else wish.workers
         _check_shares(config, count)
         listener = stack.enter_context(_listener(config, host, server.port if wish.port is None else wish.port))
+        unsure = links_warning(server, host, wish.public_url)
+        if unsure:
+            log.warning("%s", unsure)
         folder = stack.enter_context(meeting_place())
         orders = Orders(
             index=0,
