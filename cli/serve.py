@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from ..providers.errors import LascauxError
 from .failures import failing
 
 if TYPE_CHECKING:
-    from ..router.config import Config
+    from ..router.config import Config, ServerConfig
 
 EXAMPLES = (
     "lascaux serve",
@@ -120,6 +119,7 @@ def _log_format(given: str | None) -> Literal["text", "json"] | None:
 def _run(wish: _Wish) -> int:
     """Check what can be checked before anything is started, then watch over the workers."""
     _need_server()
+    from ..gateway.folders import meeting_place
     from ..gateway.lines import set_up_logs
     from ..gateway.orders import Orders
     from ..gateway.supervisor import Supervisor
@@ -129,12 +129,14 @@ def _run(wish: _Wish) -> int:
         source = _source(wish, stack)
         config, server = source.config, source.config.server
         set_up_logs(wish.log_format or server.log)
+        host = wish.host or server.host
         count = server.workers if wish.workers is None else wish.workers
         _check_shares(config, count)
-        listener = stack.enter_context(
-            _listener(config, wish.host or server.host, server.port if wish.port is None else wish.port)
-        )
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lascaux-"))  # 0700
+        listener = stack.enter_context(_listener(config, host, server.port if wish.port is None else wish.port))
+        unsure = links_warning(server, host, wish.public_url)
+        if unsure:
+            log.warning("%s", unsure)
+        folder = stack.enter_context(meeting_place())
         orders = Orders(
             index=0,
             count=count,
@@ -153,6 +155,19 @@ def _run(wish: _Wish) -> int:
         )
         address = _address(listener)
         return Supervisor(listener, orders, env={**os.environ, **source.env}).run(lambda: _opened(address, count))
+
+
+def links_warning(server: ServerConfig, host: str, public_url: str | None) -> str | None:
+    """What to say where links begin with what clients say, and others than this computer's own may say it."""
+    from ..gateway.edge import is_loopback
+
+    told = public_url or server.public_url
+    if told or server.links.s3 is not None or (is_loopback(host) and not server.keys):
+        return None
+    return (
+        "server.public_url is not set: links to pictures begin with the Host that a client sends; set it, or let the "
+        "proxy in front refuse other hosts"
+    )
 
 
 def _opened(address: str, count: int) -> None:

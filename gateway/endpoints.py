@@ -25,6 +25,7 @@ from ..router.interest import CLIENT_LEFT, Interest
 from ..router.listing import PriceList
 from ..router.records import Result
 from .answers import charge, document, events, headers, joined
+from .aside import aside
 from .choices import choices_of_ids
 from .edge import answer
 from .errors import Refused, Stopped, failure_of
@@ -51,8 +52,6 @@ Answer = Callable[[Request, list[bytes], Key], Awaitable[Response]]
 """The body comes in a list, to be taken out: a request waits long for its picture, and megabytes of it need not."""
 
 _LONGEST_TOKEN = 255
-_LARGE = 4 * 1024 * 1024
-"""Bytes of a body that are not read in the event loop: 20 MB take 35 ms."""
 
 
 class Endpoint:
@@ -73,7 +72,7 @@ class Endpoint:
         try:
             key = self._gate.identify(request.headers.get("authorization"))  # before a byte of the body is read
             notes.key = key.name
-            async with self._intake.body(request) as body:
+            async with self._intake.body(request, who=key.name, most_reading=self._reading(key)) as body:
                 notes.complete(len(body))
                 holder = [body]
                 del body
@@ -93,6 +92,9 @@ class Endpoint:
             await answer(failure_of(error))(scope, receive, send)
         except ClientDisconnect:
             return
+
+    def _reading(self, key: Key) -> int | None:
+        return self._gate.bodies(key, self._intake.bounds.in_flight)
 
     async def _answered(self, request: Request, body: list[bytes], key: Key) -> Response:
         try:
@@ -187,10 +189,7 @@ class Endpoints:
         if not named and not counted:
             return await self._sendings.once(None, make, client)
         parts = (key.name, request.url.path.removeprefix("/v1"), name if named else "")
-        if len(body[0]) > _LARGE:
-            content = await asyncio.to_thread(_digest, parts, request.headers.get("content-type", ""), body[0])
-        else:
-            content = _digest(parts, request.headers.get("content-type", ""), body[0])
+        content = await aside(len(body[0]), _digest, parts, request.headers.get("content-type", ""), body[0])
         if named:
             return await self._sendings.once(content, make, client, again=True)
         return await self._sendings.repeated(content, int(sent), make, client)
@@ -273,10 +272,7 @@ class Endpoints:
 
     async def _ask(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Ask:
         content_type = request.headers.get("content-type", "")
-        if len(body[0]) > _LARGE:
-            fields = await asyncio.to_thread(read_fields, content_type, body.pop())
-        else:
-            fields = read_fields(content_type, body.pop())
+        fields = await aside(len(body[0]), read_fields, content_type, body.pop())
         ask = read_ask(operation, fields, self._names(key))
         alias = self.router.config.alias(ask.alias)
         retry = (alias.retry if alias else None) or self.router.config.retry

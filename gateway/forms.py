@@ -14,6 +14,8 @@ import pybase64
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ..providers.param_pictures import PICTURE_NAMES
+from ..providers.types import Image
 from .errors import Refused
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _MOST_DEPTH = 16
 _MOST_VALUES = 20_000
 _STRETCH = 64 * 1024
 """Bytes that are counted at a time, so that a body of nothing else is refused at once."""
+_HEAD = 128
+"""Letters in which a data URL must have come to its picture."""
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _KEY = re.compile(r"\[([^\[\]]*)\]")
 _SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?")
@@ -49,7 +53,22 @@ def read_fields(content_type: str, body: bytes) -> Fields:
         raise _unreadable(f"the body is not JSON: {str(problem)[:200]}") from None
     if not isinstance(found, dict):
         raise _unreadable("the body must be a JSON object with parameters")
-    return found
+    return {name: _bare(value) if name in PICTURE_NAMES else value for name, value in found.items()}
+
+
+def _bare(value: Any) -> Any:
+    """The same without the head of a large data URL: what is cut off later would be a second copy of the picture."""
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    if isinstance(value, dict):
+        inner = _bare(value.get("image_url")) if len(value) == 1 else None
+        return inner if isinstance(inner, Image) else value
+    if not isinstance(value, str) or len(value) <= _STRETCH:
+        return value
+    head, comma, _ = value[:_HEAD].partition(",")
+    if not comma or head[:5].lower() != "data:" or not head.lower().endswith(";base64"):
+        return value
+    return Image(value[len(head) + 1 :])
 
 
 def read_json(body: bytes) -> Any:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from starlette.requests import ClientDisconnect, Request
 
 from .errors import Refused
+from .turns import Turns
 
 __all__ = ["Bounds", "Intake", "Places"]
 
+_LARGE = 16 * 1024
+"""Bytes of a piece of a body after which others have their turn."""
 _WASTE = 4
 """A body that is too large is read on, and thrown away, up to so many times the limit: many clients look at an answer
 only when they have sent everything, and take a closed connection for an outage that is worth another try."""
@@ -72,6 +76,8 @@ class Intake:
         self.answered = 0
         self._make: Callable[[str], Places] | None = None
         self._places: Places | None = None
+        self._reading: Counter[str] = Counter()
+        self._turns = Turns()
 
     def share(self, make: Callable[[str], Places], name: str = "places") -> None:
         """Count places together with the other workers, by what ``make`` gives for a name."""
@@ -86,7 +92,10 @@ class Intake:
         bounds, body = self.bounds, min(body, self.bounds.body)
         made = Intake(
             replace(
-                bounds, body=body, in_flight=max(1, bounds.in_flight // 8), buffered=max(body, bounds.buffered // 8)
+                bounds,
+                body=body,
+                in_flight=max(1, bounds.in_flight // 8),
+                buffered=max(body, bounds.buffered // 8),
             ),
             scarce=self._scarce,
         )
@@ -108,8 +117,12 @@ class Intake:
             self._leave(held)
 
     @asynccontextmanager
-    async def body(self, request: Request, most: int | None = None) -> AsyncIterator[bytes]:
+    async def body(
+        self, request: Request, most: int | None = None, *, who: str = "", most_reading: int | None = None
+    ) -> AsyncIterator[bytes]:
         """The request's body, of at most ``most`` bytes; its place is held for as long as this lasts.
+
+        Of ``who`` at most ``most_reading`` bodies come at the same time: nobody can hold all places by sending nothing.
 
         Raises `Refused`, ClientDisconnect.
         """
@@ -118,22 +131,25 @@ class Intake:
         await self._enter()
         declared, held = _declared(request), 0
         try:
-            if declared > most:
-                await self._skip(request, declared, most)
-                raise _too_large(most)
-            self._check_memory(declared)
-            chunks: list[bytes] = []
-            begun = asyncio.get_running_loop().time()
-            try:
-                async with asyncio.timeout(bounds.patience(0)) as limit:
-                    async for chunk in request.stream():
-                        held += len(chunk)
-                        self.buffered += len(chunk)
-                        self._check(held, most)
-                        chunks.append(chunk)
-                        limit.reschedule(begun + bounds.patience(held))
-            except TimeoutError:
-                raise _too_slow(bounds, held) from None
+            with self._read_for(who, most_reading):
+                if declared > most:
+                    await self._skip(request, declared, most)
+                    raise _too_large(most)
+                self._check_memory(declared)
+                chunks: list[bytes] = []
+                begun = asyncio.get_running_loop().time()
+                try:
+                    async with asyncio.timeout(bounds.patience(0)) as limit:
+                        async for chunk in request.stream():
+                            held += len(chunk)
+                            self.buffered += len(chunk)
+                            self._check(held, most)
+                            chunks.append(chunk)
+                            limit.reschedule(begun + bounds.patience(held))
+                            if len(chunk) > _LARGE:
+                                await self._turns.next()
+                except TimeoutError:
+                    raise _too_slow(bounds, held) from None
             read = [b"".join(chunks)]
             chunks.clear()
             yield read.pop()  # whoever is done with it can give its memory back
@@ -145,6 +161,18 @@ class Intake:
         """True if nobody is let in now."""
         taken = self.in_flight if self._places is None else self._places.taken()
         return taken >= self.bounds.in_flight or self._scarce()
+
+    @contextmanager
+    def _read_for(self, who: str, most: int | None) -> Iterator[None]:
+        if most is not None and self._reading[who] >= most:
+            raise _busy(f"{self._reading[who]} bodies of key {who!r} are on their way, which is the most at a time")
+        self._reading[who] += 1
+        try:
+            yield
+        finally:
+            self._reading[who] -= 1
+            if not self._reading[who]:
+                del self._reading[who]
 
     async def _enter(self) -> None:
         most = self.bounds.in_flight

@@ -28,6 +28,7 @@ from ..router.async_client import AsyncRouter
 from ..router.interest import CLIENT_LEFT, Interest
 from ..router.records import Result
 from .answers import charge, joined
+from .aside import aside
 from .errors import Refused, Stopped
 from .gate import Gate
 from .intake import Intake
@@ -51,12 +52,8 @@ _FIRST = re.compile(r"(?:^|;)\s*attempt=1\s*(?:;|$)")
 _PLACES = frozenset(("model", "foundation-models", "inference-profiles"))
 _JSON = ("", "*/*", "application/*", "application/json")
 
-
-_SMALL = 16 * 1024
-"""Bytes of a body that is judged and read in the event loop: a larger one takes longer than the way to a thread."""
-
-Make = Callable[[Request, bytes, str, Key], Awaitable[Reply]]
-"""(request, body, id of the answer, who asks) -> the answer."""
+Make = Callable[[Request, list[bytes], str, Key], Awaitable[Reply]]
+"""(request, body to be taken out, id of the answer, who asks) -> the answer: a picture is waited for without it."""
 
 
 def routes(
@@ -107,8 +104,8 @@ class _Door:
         self._verifier = verifier
 
     @asynccontextmanager
-    async def caller(self, request: Request) -> AsyncIterator[tuple[Key, bytes]]:
-        """Who asks, and the body, with a place that is held for as long as this lasts.
+    async def caller(self, request: Request) -> AsyncIterator[tuple[Key, list[bytes]]]:
+        """Who asks, and the body in a list to be taken out, with a place that is held for as long as this lasts.
 
         Nothing is read of who is not known. Whoever signs without a digest of the body can be known by it only: until
         then they wait in the lobby. Raises `Refused`, SignatureError, ClientDisconnect.
@@ -117,11 +114,24 @@ class _Door:
         if isinstance(who, Opened) and not who.proven:
             async with self._lobby.body(request, MAX_BODY) as body:
                 key = await self._finished(who, body)
+            held = [body]
             async with self.intake.place(len(body)):
-                yield key, body
+                del body
+                yield key, held
             return
-        async with self.intake.body(request, MAX_BODY) as body:
-            yield (await self._finished(who, body) if isinstance(who, Opened) else who), body
+        name, reading = self._share(who)
+        async with self.intake.body(request, MAX_BODY, who=name, most_reading=reading) as body:
+            key = await self._finished(who, body) if isinstance(who, Opened) else who
+            held = [body]
+            del body
+            yield key, held
+
+    def _share(self, who: Key | Opened) -> tuple[str, int | None]:
+        """Whose body it is, and how many of theirs may come at the same time."""
+        if self._gate is None:
+            return "", None
+        key = self._gate.named(who.pair.key) if isinstance(who, Opened) else who
+        return key.name, self._gate.bodies(key, self.intake.bounds.in_flight)
 
     def _known(self, request: Request) -> Key | Opened:
         """By the headers alone."""
@@ -134,9 +144,7 @@ class _Door:
 
     async def _finished(self, opened: Opened, body: bytes) -> Key:
         assert self._gate is not None
-        if len(body) > _SMALL:
-            return self._gate.named(await asyncio.to_thread(opened.finish, body))
-        return self._gate.named(opened.finish(body))
+        return self._gate.named(await aside(len(body), opened.finish, body))
 
 
 class _Address:
@@ -156,7 +164,7 @@ class _Address:
         try:
             async with self._door.caller(request) as (key, body):
                 notes.key = key.name
-                notes.complete(len(body))
+                notes.complete(len(body[0]))
                 async with presence.watched(request, receive):
                     response = _response(await self._made(request, body, request_id, key))
                     notes.answered()
@@ -174,7 +182,7 @@ class _Address:
         except ClientDisconnect:
             return
 
-    async def _made(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
+    async def _made(self, request: Request, body: list[bytes], request_id: str, key: Key) -> Reply:
         try:
             return await self._make(request, body, request_id, key)
         except Exception as error:
@@ -214,14 +222,13 @@ class NativeEndpoints:
         self._today = today
         self._sendings = sendings
 
-    async def invoke(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
+    async def invoke(self, request: Request, body: list[bytes], request_id: str, key: Key) -> Reply:
         """InvokeModel."""
         _check(request)
         model_id = request.path_params["model_id"]
-        if len(body) > _SMALL:
-            invocation = await asyncio.to_thread(read_invocation, model_id, body, request.headers)
-        else:
-            invocation = read_invocation(model_id, body, request.headers)
+        size = len(body[0])
+        token = await aside(size, _token, request, key, body[0])
+        invocation = await aside(size, read_invocation, model_id, body.pop(), request.headers)
         name, notes = resolve(self._router.config, model_id, key.may_use), notes_of(request.scope)
         interest = Interest()
 
@@ -242,7 +249,7 @@ class NativeEndpoints:
                 raise
 
         client = Client(interest=interest, presence=presence_of(request))
-        reply = await self._sendings.once(_token(request, key, body), make, client, again=_is_later(request))
+        reply = await self._sendings.once(token, make, client, again=_is_later(request))
         notes.told(reply.story)
         return replace(reply, headers=joined(reply.headers)) if notes.joined else reply
 
@@ -259,29 +266,29 @@ class NativeEndpoints:
             await admission.settle_soon(result)
             return result
 
-    async def other(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
+    async def other(self, request: Request, body: list[bytes], request_id: str, key: Key) -> Reply:
         """Operations that image models do not have: streaming, Converse."""
         operation = request.path_params["operation"][:60]
         message = f"The operation {operation!r} is not supported for image models; use InvokeModel."
         raise InvalidRequest(message, parameter="operation", allowed="invoke", nearest="invoke")
 
-    async def models(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
+    async def models(self, request: Request, body: list[bytes], request_id: str, key: Key) -> Reply:
         """ListFoundationModels."""
         names = self._names(key)
         return found(model_summaries(self._router.config, names, self._today(), request.query_params), request_id)
 
-    async def model(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
+    async def model(self, request: Request, body: list[bytes], request_id: str, key: Key) -> Reply:
         """GetFoundationModel."""
         names = self._names(key)
         wanted = request.path_params["model_id"]
         return found(model_details(self._router.config, names, self._today(), wanted), request_id)
 
-    async def profiles(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
+    async def profiles(self, request: Request, body: list[bytes], request_id: str, key: Key) -> Reply:
         """ListInferenceProfiles."""
         names = self._names(key)
         return found(profile_summaries(self._router.config, names, request.query_params), request_id)
 
-    async def profile(self, request: Request, body: bytes, request_id: str, key: Key) -> Reply:
+    async def profile(self, request: Request, body: list[bytes], request_id: str, key: Key) -> Reply:
         """GetInferenceProfile."""
         names = self._names(key)
         return found(profile(self._router.config, names, request.path_params["name"]), request_id)

@@ -48,6 +48,8 @@ log = logging.getLogger("lascaux.gateway")
 _AT_ONCE = 8
 """Connections that are accepted in one go, so that a worker does not take them all while others have none."""
 _BACKLOG = 2048
+_TURN = 0.0005
+"""Seconds for which a thread may keep the interpreter from others: the event loop waits so long for each that works."""
 
 
 def main() -> int:
@@ -78,6 +80,7 @@ def _tell(channel: Channel, problems: list[str]) -> int:
 
 def _work(orders: Orders, channel: Channel) -> None:
     return_large_blocks()
+    sys.setswitchinterval(_TURN)
     with ExitStack() as stack:
         stack.enter_context(_folder(orders.folder, channel))
         config = _config(orders)

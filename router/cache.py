@@ -51,10 +51,11 @@ def call_key(call: Call, tenant: str = "") -> str:
     It covers base model, canonical body (`Call.told`), guardrail headers and tenant. Region, deployment, profile and
     credentials are not part of it: they decide who answers, not what.
     """
-    parts = [
-        orjson.dumps(part, option=orjson.OPT_SORT_KEYS) for part in (tenant, call.model, dict(call.headers), call.told)
-    ]
-    return hashlib.blake2b(_KEY_VERSION + b"\0".join(parts) + b"\0", digest_size=16).hexdigest()
+    digest = hashlib.blake2b(_KEY_VERSION, digest_size=16)
+    for part in (tenant, call.model, dict(call.headers), call.told):  # one by one: there are pictures in them
+        digest.update(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 class Cache(Protocol):

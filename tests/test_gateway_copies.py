@@ -390,11 +390,15 @@ def test_places_hold_over_all_workers_to_the_request(serve: Serve, folder: str) 
 
 def test_the_places_of_a_killed_worker_are_free_when_its_successor_starts(tmp_path: Path) -> None:
     """Until then they count; what its last breath gives back afterwards does not."""
-    first, second = (SharedLimits(str(tmp_path), index, 2).places("places") for index in range(2))
-    assert [first.take(3), first.take(3), second.take(3), second.take(3)] == [True, True, True, False]
-    assert (first.taken(), second.taken()) == (3, 3)
-    successor = SharedLimits(str(tmp_path), 0, 2).places("places")
-    assert (second.taken(), second.take(2), successor.take(2)) == (1, True, False)
-    first.leave()
-    second.leave()
-    assert (successor.taken(), successor.take(2)) == (1, True)
+
+    async def play() -> None:
+        first, second = (SharedLimits(str(tmp_path), index, 2).places("places") for index in range(2))
+        assert [await one.take(3) for one in (first, first, second, second)] == [True, True, True, False]
+        assert (first.taken(), second.taken()) == (3, 3)
+        successor = SharedLimits(str(tmp_path), 0, 2).places("places")
+        assert (second.taken(), await second.take(2), await successor.take(2)) == (1, True, False)
+        first.leave()
+        second.leave()
+        assert (successor.taken(), await successor.take(2)) == (1, True)
+
+    asyncio.run(play())

@@ -158,7 +158,7 @@ def test_a_place_needs_room() -> None:
         door = Door(Bounds(in_flight=1, buffered=len(BODY) - 1))
         assert (await door.ask(signed(), BODY))[0] == 429
         door.intake.bounds = Bounds(in_flight=1)
-        with door.intake.place(1):
+        async with door.intake.place(1):
             assert (await door.ask(signed(), BODY))[0] == 429
         assert (await door.ask(signed(), BODY))[0] == 400
 
