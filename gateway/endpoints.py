@@ -221,15 +221,15 @@ class Endpoints:
         return _json(await self.gate.usage_soon(self._identify(request)))
 
     async def usage_of_all(self, request: Request) -> Response:
-        """The same of every key, for admins."""
-        self.gate.identify_admin(request.headers.get("authorization"))
+        """The same of every key: for admins, or without keys for everybody."""
+        self.gate.identify_watcher(request.headers.get("authorization"))
         return _json({"object": "list", "data": await self.gate.usage_of_all_soon()})
 
     async def status(self, request: Request) -> Response:
         """How every deployment is doing, and what was spent today: for admins, or without keys for everybody."""
         self.gate.identify_watcher(request.headers.get("authorization"))
         told = await self.peers.gather("status")
-        return _json(merged([orjson.loads(one) for one in told.values()]))
+        return _json(merged([orjson.loads(one) for one in told.values()], self.router.config.deployments))
 
     async def told_status(self, question: bytes = b"") -> bytes:
         """What this worker knows of it."""

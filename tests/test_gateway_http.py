@@ -314,6 +314,14 @@ def test_what_is_nobodys_business_is_not_said() -> None:
     assert said == "*** may not; account ***, key ***, seed 12345"
 
 
+def test_the_name_of_awss_own_model_is_no_secret() -> None:
+    """Its ARN has no account number, unlike that of anything in an account; who hides a number in it gains nothing."""
+    arn = "arn:aws:bedrock:us-west-2::foundation-model/stability.stable-image-core-v1:1"
+    profile = "arn:aws:bedrock:us-west-2:111122223333:inference-profile/us.x"
+    assert public(f"no '{arn}', '{profile}'") == f"no '{arn}', '***'"
+    assert public("arn:aws:bedrock:us-west-2::foundation-model/444455556666 arn:aws:s3:::mine").count("***") == 2
+
+
 def test_the_memory_of_pictures_goes_back_to_the_system() -> None:
     """Where the C library has a way to ask for it."""
     assert return_large_blocks() == (platform.libc_ver()[0] == "glibc")
