@@ -272,7 +272,7 @@ class Endpoints:
             fields = await asyncio.to_thread(read_fields, content_type, body.pop())
         else:
             fields = read_fields(content_type, body.pop())
-        ask = read_ask(operation, fields, self._names(key))
+        ask = read_ask(operation, fields, self._names(key), lambda name: self._choices(name)["tasks"])
         alias = self.router.config.alias(ask.alias)
         retry = (alias.retry if alias else None) or self.router.config.retry
         return bounded(ask, retry.deadline)

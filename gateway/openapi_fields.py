@@ -101,7 +101,7 @@ _WIRE: Mapping[str, Schema] = {
         "type": ["string", "null"],
         "minLength": 1,
         "maxLength": 2048,
-        "description": "An alias, a deployment, or a model that a pattern lets through. Default: the first alias.",
+        "description": "An alias, a deployment, or a model that a pattern lets through. Default: the first alias that can do it.",
     },
     "prompt": {
         "type": ["string", "null"],

@@ -243,6 +243,9 @@ def test_a_web_page_of_a_stranger_can_not_spend_your_money(url: str, headers: di
     """Neither from its own origin, nor under a name that was made to lead to this computer."""
     answer = httpx2.post(f"{url}{GENERATIONS}", json=ASK, headers=headers)
     assert answer.status_code == status
+    if status == 403:
+        remedy = "server.cors_origins" if "origin" in headers else "server.hosts"
+        assert remedy in answer.json()["error"]["message"]
     allowed = answer.headers.get("access-control-allow-origin")
     assert allowed == ("https://app.example" if headers.get("origin") == "https://app.example" else None)
 
