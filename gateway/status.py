@@ -38,9 +38,7 @@ def worker_status(status: Status, spend: Sequence[Plain] | None, *, in_flight: i
     }
 
 
-def merged(
-    workers: Sequence[Mapping[str, Any]], declared: Mapping[str, DeploymentConfig] | None = None
-) -> Plain:
+def merged(workers: Sequence[Mapping[str, Any]], declared: Mapping[str, DeploymentConfig] | None = None) -> Plain:
     """One picture of what several workers told, none of them twice.
 
     Calls and requests are added up. Of breakers the worst counts, and ``open_at`` says at how many workers it is not
