@@ -280,7 +280,7 @@ def test_edits_come_as_json_too(world: World) -> None:
     assert (answer.status_code, answer.json()["size"]) == (200, "320x320")
     body["images"] = [{"file_id": "file-abc"}]
     error = httpx2.post(f"{world.url}/v1/images/edits", json=body).json()["error"]
-    assert (error["param"], "as base64 or as a data URL" in error["message"]) == ("images", True)
+    assert (error["param"], "as base64 or as a data URL" in error["message"]) == ("image", True)
     assert "Pillow" not in str(error)
 
 
