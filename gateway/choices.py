@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import sqrt
 from typing import Any
 
-from ..providers.catalog import Catalog, Model
+from ..providers.catalog import Catalog, Model, SeedFacts
 from ..providers.catalog.model import Field, Sizes, TaskFacts
 from ..providers.options import OPTIONS
 from ..providers.param_names import EVERY, MAX_IMAGES, NAMES
@@ -54,7 +54,7 @@ def choices_of(models: Sequence[Model], on: date) -> Plain:
 
     A task has ``prompt``, ``image``, ``mask`` and ``references``: ``required`` (by all), ``optional`` or ``no``; ``sizes``
     and ``aspect_ratios`` to choose from, ``size_range`` where any size goes, ``default_size``; ``max_n``; ``seed`` with the
-    range that all take, or None; ``negative_prompt``; ``quality``, ``style``, and ``options`` with the others.
+    range that all repeat, or None; ``negative_prompt``; ``quality``, ``style``, and ``options`` with the others.
     """
     tasks = [task for task in Task if any(task in model.able for model in models)]
     return {
@@ -80,9 +80,7 @@ def lifecycle_of(model: Model, on: date) -> Plain:
 
 def _task(task: Task, models: Sequence[Model]) -> Plain:
     parts: Parts = [(facts := model.able[task], _by_name(facts.fields)) for model in models]
-    seeds = [
-        model.seed.max for model, (_, fields) in zip(models, parts, strict=True) if model.seed and "seed" in fields
-    ]
+    seeds = [model.seed for model, (_, fields) in zip(models, parts, strict=True) if model.seed and "seed" in fields]
     words = _need(parts, "prompt") if task is not Task.TEXT_TO_IMAGE else "required"
     masked = _need(parts, "mask")
     return {
@@ -94,12 +92,20 @@ def _task(task: Task, models: Sequence[Model]) -> Plain:
         "references": _need(parts, "references"),
         **_sizes([facts.sizes for facts, _ in parts]),
         "max_n": MAX_IMAGES if seeds or words != "no" else 1,
-        "seed": {"min": 0, "max": min(seeds)} if seeds else None,
+        "seed": _seeds(seeds),
         "negative_prompt": _need(parts, "negative_prompt") != "no",
         "quality": _values(parts, "quality"),
         "style": _values(parts, "style"),
         "options": list(_options(parts)),
     }
+
+
+def _seeds(all_seeds: Sequence[SeedFacts]) -> Plain | None:
+    """The seeds that bring the same picture again at every model: 0 is none of them where it means any."""
+    if not all_seeds:
+        return None
+    least = 1 if any(seed.zero_is_random for seed in all_seeds) else 0
+    return {"min": least, "max": min(seed.max for seed in all_seeds)}
 
 
 def _by_name(fields: Mapping[str, Field], *, inside: bool = False) -> dict[str, list[Field]]:

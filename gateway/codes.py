@@ -33,7 +33,7 @@ CODES: Mapping[str, str] = {
     "admin_only": "this needs an admin key",
     "unknown_price": "nobody knows the price, and the key has a limit in dollars",
     "origin_not_allowed": "web pages of this origin may not ask, or not in this way",
-    "host_not_allowed": "a gateway without keys answers to localhost and to addresses only",
+    "host_not_allowed": "a gateway without keys answers to localhost, to addresses and to the names in server.hosts only",
     "model_not_found": "no alias, deployment or pattern has this name, or AWS has retired the model",
     "not_found": "there is nothing at this address",
     "method_not_allowed": "this address is asked with another method; Allow says which",

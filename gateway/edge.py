@@ -115,7 +115,10 @@ class Edge:
         try:
             ipaddress.ip_address(name.strip("[]"))
         except ValueError:
-            message = "a gateway without keys answers to localhost and to addresses only; give it keys (server.keys)"
+            message = (
+                "a gateway without keys answers to localhost, to addresses and to the names in server.hosts only; "
+                "name this one there, or give it keys (server.keys)"
+            )
             return Refused(message, status=403, code="host_not_allowed", type="permission_error")
         return None
 

@@ -225,15 +225,15 @@ class Endpoints:
         return _json(await self.gate.usage_soon(self._identify(request)))
 
     async def usage_of_all(self, request: Request) -> Response:
-        """The same of every key, for admins."""
-        self.gate.identify_admin(request.headers.get("authorization"))
+        """The same of every key: for admins, or without keys for everybody."""
+        self.gate.identify_watcher(request.headers.get("authorization"))
         return _json({"object": "list", "data": await self.gate.usage_of_all_soon()})
 
     async def status(self, request: Request) -> Response:
         """How every deployment is doing, and what was spent today: for admins, or without keys for everybody."""
         self.gate.identify_watcher(request.headers.get("authorization"))
         told = await self.peers.gather("status")
-        return _json(merged([orjson.loads(one) for one in told.values()]))
+        return _json(merged([orjson.loads(one) for one in told.values()], self.router.config.deployments))
 
     async def told_status(self, question: bytes = b"") -> bytes:
         """What this worker knows of it."""
@@ -273,7 +273,7 @@ class Endpoints:
     async def _ask(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Ask:
         content_type = request.headers.get("content-type", "")
         fields = await aside(len(body[0]), read_fields, content_type, body.pop())
-        ask = read_ask(operation, fields, self._names(key))
+        ask = read_ask(operation, fields, self._names(key), lambda name: self._choices(name)["tasks"])
         alias = self.router.config.alias(ask.alias)
         retry = (alias.retry if alias else None) or self.router.config.retry
         return bounded(ask, retry.deadline)

@@ -30,7 +30,10 @@ from ..router.interest import CLIENT_LEFT
 
 __all__ = ["Failure", "Refused", "Stopped", "failure_of", "public"]
 
-_ACCOUNT = re.compile(r"arn:aws[a-z-]*:[^\s'\",]+|(?<!\d)\d{12}(?!\d)|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}")
+_ACCOUNT = re.compile(
+    # The ARN of AWS's own model has no account number, and is known to everybody.
+    r"arn:aws[a-z-]*:(?!bedrock:[a-z0-9-]*::foundation-model/)[^\s'\",]+|(?<!\d)\d{12}(?!\d)|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"
+)
 _LONGEST = 2000
 _INTERNAL = "the gateway failed; its log says why"
 _NO_ACCESS = "the gateway has no access to the model; whoever runs it finds the reason in its log"
@@ -103,7 +106,7 @@ class Failure:
 
 
 def public(text: str) -> str:
-    """The text without what is nobody's business: ARNs, account numbers and key ids become ``***``."""
+    """The text without what is nobody's business: accounts, ARNs of what is in them and key ids become ``***``."""
     return _ACCOUNT.sub("***", text)[:_LONGEST]
 
 

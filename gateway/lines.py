@@ -83,7 +83,7 @@ class Line:
     bytes_out: int | None = None
     """Of the answer's body."""
     worker: int | None = None
-    """Which process."""
+    """Which of the processes that answer, from 0; left out by the supervisor, which is none of them."""
 
     def facts(self) -> dict[str, str | int | float | bool]:
         """What applies, in the order of the fields."""
@@ -94,15 +94,15 @@ class Line:
 class JsonLines(logging.Formatter):
     """Every record as one line of JSON, in ASCII."""
 
-    def __init__(self, worker: int = 0) -> None:
+    def __init__(self, worker: int | None = None) -> None:
         super().__init__()
-        self._worker = worker
+        self._worker = {} if worker is None else {"worker": worker}
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's `Line`, or one that has its message."""
         line: Line | None = getattr(record, "line", None)
         told = line.facts() if line is not None else Line(message=_said(self, record)).facts()
-        told |= {"time": _time(record), "level": record.levelname, "logger": record.name, "worker": self._worker}
+        told |= {"time": _time(record), "level": record.levelname, "logger": record.name, **self._worker}
         order = {field.name: told[field.name] for field in fields(Line) if field.name in told}
         return json.dumps(order, separators=(",", ":"))
 
@@ -121,7 +121,7 @@ class TextLines(logging.Formatter):
         return f"{_time(record)} {record.levelname} {record.name}: {said}"
 
 
-def set_up_logs(format: Format, *, worker: int = 0, stream: TextIO | None = None) -> None:
+def set_up_logs(format: Format, *, worker: int | None = None, stream: TextIO | None = None) -> None:
     """Let everything that is logged in this process, uvicorn's and Python's own warnings included, come in one shape."""
     root = logging.getLogger()
     handler = logging.StreamHandler(stream or sys.stderr)

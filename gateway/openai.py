@@ -7,7 +7,7 @@ still send.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
@@ -17,9 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..compat.config.names import CALL, PARAMS
 from ..providers.errors import InvalidRequest
 from ..providers.param_names import IGNORED, NAMES, SPECIAL, unknown
-from ..providers.param_native import NATIVE_NAMES
+from ..providers.param_native import CONTAINERS, MISSPELT, NATIVE_NAMES
 from ..providers.param_pictures import PICTURE_NAMES
+from ..providers.param_tasks import given_in, infer_task
 from ..providers.param_values import flag, named, shown
+from ..providers.param_values import task as read_task
 from ..providers.types import Task, Warning
 from ..router.config.durations import parse_duration
 from .forms import Fields
@@ -95,11 +97,13 @@ class Ask:
         return any(name in self.params for name in (*NATIVE_NAMES, "native", "extra_body"))
 
 
-def read_ask(operation: Operation, fields: Fields, aliases: Sequence[str]) -> Ask:
+def read_ask(
+    operation: Operation, fields: Fields, aliases: Sequence[str], offered: Callable[[str], Collection[str]]
+) -> Ask:
     """Tell apart what is about the answer and what is about the picture.
 
-    Without ``model`` the first of ``aliases`` is taken, with a warning, for the official clients need not name one. Raises
-    InvalidRequest that names the field.
+    Without ``model`` the first of ``aliases`` is taken that can do the task, going by the tasks that are ``offered`` under
+    a name; with a warning, for the official clients need not name one. Raises InvalidRequest that names the field.
     """
     wire = _wire(fields)
     rest = {name: value for name, value in fields.items() if name not in _Wire.model_fields and value is not None}
@@ -117,7 +121,7 @@ def read_ask(operation: Operation, fields: Fields, aliases: Sequence[str]) -> As
             rest[name] = flag(name, rest[name])
     if wire.partial_images:
         rest["partial_images"] = wire.partial_images  # the router warns of it
-    alias = wire.model or _first(aliases, warnings)
+    alias = wire.model or _first(operation, rest, aliases, offered, warnings)
     if rest.get("strict") and warnings:
         raise InvalidRequest(f"{warnings[0]}; strict allows no such change", parameter=warnings[0].parameter)
     return Ask(
@@ -168,12 +172,39 @@ def _set_aside(rest: Fields) -> list[Warning]:
     ]
 
 
-def _first(aliases: Sequence[str], warnings: list[Warning]) -> str:
+def _first(
+    operation: Operation,
+    params: Fields,
+    aliases: Sequence[str],
+    offered: Callable[[str], Collection[str]],
+    warnings: list[Warning],
+) -> str:
+    """Who is asked if nobody was named. Where no alias can do it, the first one says so."""
     if not aliases:
         raise InvalidRequest("model: there is none; the configuration names no alias", parameter="model")
-    message = f"not given; {aliases[0]}, the first there is, was asked"
-    warnings.append(Warning(code="adapted", parameter="model", message=message))
-    return aliases[0]
+    inside = params.get("extra_body")
+    given = {**params, **inside} if isinstance(inside, Mapping) else params
+    try:
+        task = _task(operation, given)
+        found = next((alias for alias in aliases if task in offered(alias)), aliases[0])
+    except InvalidRequest:  # the router says what is wrong
+        found = aliases[0]
+    which = "the first there is" if found == aliases[0] else f"the first that can do {task}"
+    warnings.append(Warning(code="adapted", parameter="model", message=f"not given; {found}, {which}, was asked"))
+    return found
+
+
+def _task(operation: Operation, params: Mapping[str, Any]) -> Task:
+    """What is to be done, going by what is given alone. Raises InvalidRequest."""
+    if operation is Operation.VARIATION:
+        return Task.VARIATION
+    for name, value in params.items():
+        if NAMES.get(name) == "task":
+            return read_task(name, value)
+        container = CONTAINERS.get(MISSPELT.get(name, name))
+        if container is not None:
+            return container
+    return infer_task(given_in(params))
 
 
 def _taken(rest: Fields) -> Any:

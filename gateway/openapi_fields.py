@@ -37,6 +37,7 @@ _FORMS: Mapping[str, Schema] = {
     },
     "a guardrail's id or ARN": {"type": ["string", "null"], "pattern": "^[a-z0-9]{1,200}$"},
     "a version number or DRAFT": {"type": ["string", "null"], "pattern": "^([1-9][0-9]{0,7}|DRAFT)$"},
+    "an object of settings": {"type": ["object", "null"]},
     "1 to 10 colours as #RRGGBB": {
         "type": ["array", "null"],
         "items": {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"},
@@ -101,7 +102,7 @@ _WIRE: Mapping[str, Schema] = {
         "type": ["string", "null"],
         "minLength": 1,
         "maxLength": 2048,
-        "description": "An alias, a deployment, or a model that a pattern lets through. Default: the first alias.",
+        "description": "An alias, a deployment, or a model that a pattern lets through. Default: the first that can do it.",
     },
     "prompt": {
         "type": ["string", "null"],

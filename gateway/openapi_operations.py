@@ -138,7 +138,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _told("/v1/models", "models", "What requests may name", "ModelList", "Models"),
     _told("/v1/models/{name}", "model", "One of them", "Model", "Models", parameters=(_NAME,), failures=(*_READ, 404)),
     _told("/v1/usage", "usage", "What the key that asks has spent", "Usage", "Money"),
-    _told("/admin/usage", "usage_of_all", "What every key has spent, for admins", "UsageList", "Money"),
+    _told("/admin/usage", "usage_of_all", "What every key has spent; with keys for admins", "UsageList", "Money"),
     _told("/health/live", "live", "The process answers", "Health", "Process", keyed=False, failures=_OPEN),
     _told(
         "/health/ready", "ready", "There is room, and somebody to ask", "Health", "Process", keyed=False, failures=_OPEN,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..router.config import DeploymentConfig
 from ..router.status import Status
 
 __all__ = ["merged", "worker_status"]
@@ -18,6 +19,8 @@ Plain = dict[str, Any]
 _SEVERE = ("closed", "half_open", "open")
 """Circuit breakers from well to ill: of several workers the worst is told."""
 _SUMMED = ("in_flight", "waiting", "calls", "failures")
+_SHARED = ("rpm", "concurrency")
+"""Limits of which each worker has a part."""
 
 
 def worker_status(status: Status, spend: Sequence[Plain] | None, *, in_flight: int, now: datetime) -> Plain:
@@ -35,12 +38,14 @@ def worker_status(status: Status, spend: Sequence[Plain] | None, *, in_flight: i
     }
 
 
-def merged(workers: Sequence[Mapping[str, Any]]) -> Plain:
+def merged(workers: Sequence[Mapping[str, Any]], declared: Mapping[str, DeploymentConfig] | None = None) -> Plain:
     """One picture of what several workers told, none of them twice.
 
     Calls and requests are added up. Of breakers the worst counts, and ``open_at`` says at how many workers it is not
     closed; seconds are averaged over those who know any. A learned limit is the sum of what each worker has learned to get
-    through. Accounts are the same at all of them, so anybody's are told. Raises ValueError if nobody told anything.
+    through. Limits are those that are ``declared`` for all workers together, even where one does not answer; of a deployment
+    that is not there, the parts of those who answer. Accounts are the same at all of them, so anybody's are told. Raises
+    ValueError if nobody told anything.
     """
     if not workers:
         raise ValueError("there is no worker to tell of")
@@ -55,23 +60,29 @@ def merged(workers: Sequence[Mapping[str, Any]]) -> Plain:
         "in_flight": sum(worker["in_flight"] for worker in workers),
         "waiting": sum(worker["waiting"] for worker in workers),
         "spend": next((worker["spend"] for worker in workers if worker["spend"] is not None), None),
-        "deployments": [_deployment(seen) for seen in by_name.values()],
+        "deployments": [_deployment(seen, (declared or {}).get(name)) for name, seen in by_name.items()],
     }
 
 
-def _deployment(seen: Sequence[Plain]) -> Plain:
+def _deployment(seen: Sequence[Plain], declared: DeploymentConfig | None) -> Plain:
     ill = [one for one in seen if one["state"] != "closed"]
     waits = [one["probe_in"] for one in ill if one["probe_in"] is not None]
-    learned = [one["learned_rpm"] for one in seen if one["learned_rpm"] is not None]
     seconds = [one["seconds"] for one in seen if one["seconds"] is not None]
     return {
         **seen[-1],
         **{name: sum(one[name] for one in seen) for name in _SUMMED},
+        **{name: getattr(declared.limits, name) if declared else _sum(seen, name) for name in _SHARED},
         "state": max((one["state"] for one in seen), key=_SEVERE.index),
         "open_at": len(ill),
         "probe_in": min(waits, default=None),
         "resting": max(one["resting"] for one in seen),
-        "learned_rpm": sum(learned) if learned else None,
+        "learned_rpm": _sum(seen, "learned_rpm"),
         "seconds": round(sum(seconds) / len(seconds), 3) if seconds else None,
         "retired": any(one["retired"] for one in seen),
     }
+
+
+def _sum(seen: Sequence[Plain], name: str) -> int | None:
+    """None where nobody knows any."""
+    known = [one[name] for one in seen if one[name] is not None]
+    return sum(known) if known else None

@@ -121,6 +121,12 @@ def _label(name: str, value: Any) -> str:
     raise refuse(name, value, "a text of at most 1000 characters")
 
 
+def _settings(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise refuse(name, value, "an object of settings")
+
+
 class Ignored(NamedTuple):
     """A parameter that is legal elsewhere and has no effect here. ``silent`` is the value that asks for nothing."""
 
@@ -139,6 +145,7 @@ IGNORED: Mapping[str, Ignored] = {
     "partial_images": Ignored(integer(0, 3), 0, "pictures arrive whole"),
     "markup": Ignored(_anything, None, "no model reads marks on a picture; a mask says where to edit"),
     "complexity": Ignored(_anything, None, "no model has it"),
+    "svg": Ignored(_settings, {}, "no model draws SVG"),
     "frame_count": Ignored(integer(1, 16), 1, "one still picture is made"),
     "frame_duration_ms": Ignored(integer(0, 10**6), None, "one still picture is made"),
 }

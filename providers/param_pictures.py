@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import InvalidRequest
 from .param_values import choice, named, refuse
-from .pictures import ALLOWED, MAX_TEXT, Sources, adapted_picture
+from .pictures import MAX_TEXT, Sources, adapted_picture
 from .types import Picture, Warning
 
 __all__ = ["MAX_PICTURES", "PICTURE_NAMES", "Gathered", "mask_mode"]
@@ -94,7 +94,7 @@ class Gathered:
             message = (
                 f"{named(name)}: all pictures are {total:,} letters as base64; a request holds at most {MAX_TEXT:,}"
             )
-            raise InvalidRequest(message, parameter=named(name), allowed=ALLOWED)
+            raise InvalidRequest(message, parameter=named(name), allowed=f"at most {MAX_TEXT:,} letters of base64")
         return fields
 
     def amazon_mask(self) -> bool:

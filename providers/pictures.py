@@ -31,6 +31,8 @@ MAX_TEXT = 25_000_000
 ALLOWED = (
     "a PNG, JPEG or WebP picture as bytes, path, file object, base64, data URL, Pillow image, (name, bytes) or picture"
 )
+_ALLOWED_AFAR = "a PNG, JPEG or WebP picture as base64, as a data URL or as a file of a form"
+_WHOLE = "a PNG, JPEG or WebP picture whose pixels can be read"
 _LONGEST_PATH = 4096
 _QUALITY = 95
 """Of a JPEG that had to be turned: Pillow's documentation advises against more."""
@@ -48,6 +50,11 @@ class Sources:
     files: bool = True
     urls: bool = False
     fetcher: UrlFetcher = field(default_factory=UrlFetcher)
+
+    @property
+    def allowed(self) -> str:
+        """What a picture may be: strangers over HTTP can send no path and no object of Python's."""
+        return ALLOWED if self.files else _ALLOWED_AFAR
 
 
 def read_picture(
@@ -73,12 +80,13 @@ def adapted_picture(
     """
     if isinstance(value, Picture):
         return value, ()
-    data, text = _content(value, name, sources or Sources())
+    sources = sources or Sources()
+    data, text = _content(value, name, sources)
     try:
         found = inspect_file(data)
     except ValueError as error:
         message = f"{name} is {error}" if not str(error).startswith("not") else f"{name}: {error}"
-        raise InvalidRequest(message, parameter=name, allowed=ALLOWED) from None
+        raise InvalidRequest(message, parameter=name, allowed=sources.allowed) from None
     if found.depth == 16 or found.cmyk or found.orientation != 1:
         return _plain(data, found, name)
     text = text if text is not None else pybase64.b64encode(data).decode()
@@ -104,12 +112,12 @@ def _decoded(data: bytes, name: str, size: tuple[int, int]) -> Any:
     try:
         return decoded(data, size)
     except OtherSize as error:
-        raise InvalidRequest(f"{name} is damaged: {error}", parameter=name, allowed=ALLOWED) from None
+        raise InvalidRequest(f"{name} is damaged: {error}", parameter=name, allowed=_WHOLE) from None
     except (
         Exception
     ):  # Pillow's decoders raise whatever the damage leads to: SyntaxError, struct.error, IndexError, ...
         message = f"{name} is damaged: its pixels can not be decoded"
-        raise InvalidRequest(message, parameter=name, allowed=ALLOWED) from None
+        raise InvalidRequest(message, parameter=name, allowed=_WHOLE) from None
 
 
 def _plain(data: bytes, found: Features, name: str) -> tuple[Picture, tuple[Warning, ...]]:
@@ -179,7 +187,7 @@ def _content(value: Any, name: str, sources: Sources) -> tuple[bytes, str | None
     """The file's bytes, and their base64 if that is how they came."""
     if isinstance(value, Image):
         value = value.b64
-        return _base64(value, name)
+        return _base64(value, name, sources)
     if isinstance(value, str):
         return _text(value, name, sources)
     if isinstance(value, tuple) and 2 <= len(value) <= 4 and not isinstance(value[1], (str, tuple, Mapping)):
@@ -197,11 +205,12 @@ def _content(value: Any, name: str, sources: Sources) -> tuple[bytes, str | None
         return _stream(value, name), None
     if any(kind.__module__.startswith("PIL.") for kind in type(value).__mro__):
         return _pillow(value, name), None
-    raise _wrong(name, value)
+    raise _wrong(name, value, sources)
 
 
-def _wrong(name: str, value: Any) -> InvalidRequest:
-    return InvalidRequest(f"{name} must be {ALLOWED}, not {_short(value)}", parameter=name, allowed=ALLOWED)
+def _wrong(name: str, value: Any, sources: Sources) -> InvalidRequest:
+    allowed = sources.allowed
+    return InvalidRequest(f"{name} must be {allowed}, not {_short(value)}", parameter=name, allowed=allowed)
 
 
 def _short(value: Any) -> str:
@@ -218,6 +227,9 @@ def _too_large(size: int, name: str) -> InvalidRequest:
 
 def _named(value: Mapping[Any, Any], name: str) -> Any:
     """What stands in {b64_json | image_url | url: ...}."""
+    if value.get("file_id") is not None:
+        message = f"{name}: file ids are not available here; send the picture itself, as base64 or as a data URL"
+        raise InvalidRequest(message, parameter=name, allowed="b64_json or image_url", nearest="image_url")
     given = [key for key in ("b64_json", "image_url", "url") if value.get(key) is not None]
     inner = value[given[0]] if len(given) == 1 else None
     if isinstance(inner, Mapping) and given == ["image_url"]:
@@ -230,18 +242,18 @@ def _named(value: Mapping[Any, Any], name: str) -> Any:
 
 def _text(value: str, name: str, sources: Sources) -> tuple[bytes, str | None]:
     if not value.strip():
-        raise InvalidRequest(f"{name} is empty", parameter=name, allowed=ALLOWED)
+        raise InvalidRequest(f"{name} is empty", parameter=name, allowed=sources.allowed)
     start = value[:16].lstrip().lower()
     if start.startswith("data:"):
         head, comma, text = value.lstrip().partition(",")
         if not comma or not head.lower().endswith(";base64"):
             message = f"{name}: a data URL must be data:image/png;base64,... (or another type)"
             raise InvalidRequest(message, parameter=name, allowed="data:image/png;base64,...")
-        return _base64(text, name)
+        return _base64(text, name, sources)
     if start.startswith(("https:", "http:")):
         if not sources.urls:
             message = f"{name}: URLs are not fetched here; give the picture itself"
-            raise InvalidRequest(message, parameter=name, allowed=ALLOWED)
+            raise InvalidRequest(message, parameter=name, allowed=sources.allowed)
         return sources.fetcher.fetch(value.strip(), name), None
     if sources.files and len(value) <= _LONGEST_PATH and "\0" not in value:
         with suppress(OSError, ValueError):
@@ -249,18 +261,18 @@ def _text(value: str, name: str, sources: Sources) -> tuple[bytes, str | None]:
             if path.is_file():
                 return _file(path, name, sources), None
     try:
-        return _base64(value, name)
+        return _base64(value, name, sources)
     except InvalidRequest:
         if len(value) > _LONGEST_PATH or not sources.files:
             raise
         message = f"{name}: {_short(value)} is neither an existing file nor base64"
-        raise InvalidRequest(message, parameter=name, allowed=ALLOWED) from None
+        raise InvalidRequest(message, parameter=name, allowed=sources.allowed) from None
 
 
-def _base64(text: str, name: str) -> tuple[bytes, str | None]:
+def _base64(text: str, name: str, sources: Sources) -> tuple[bytes, str | None]:
     """The bytes, and the text if it can be sent as it is."""
     if not isinstance(text, str) or not text.strip():
-        raise InvalidRequest(f"{name} is empty", parameter=name, allowed=ALLOWED)
+        raise InvalidRequest(f"{name} is empty", parameter=name, allowed=sources.allowed)
     if len(text) > _LONGEST_TEXT:
         raise _too_large(len(text) // 4 * 3, name)
     with suppress(ValueError, binascii.Error):
@@ -268,7 +280,7 @@ def _base64(text: str, name: str) -> tuple[bytes, str | None]:
     with suppress(ValueError, binascii.Error):  # lines of 76 letters, as in mail
         return pybase64.b64decode("".join(text.split()), validate=True), None
     message = f"{name} is not base64 (A-Z a-z 0-9 + / and = at the end)"
-    raise InvalidRequest(message, parameter=name, allowed=ALLOWED)
+    raise InvalidRequest(message, parameter=name, allowed=sources.allowed)
 
 
 def _file(path: Path, name: str, sources: Sources) -> bytes:
@@ -310,7 +322,7 @@ def _pillow(image: Any, name: str) -> bytes:
     """A Pillow image as a PNG."""
     size = getattr(image, "size", None)
     if not isinstance(size, tuple) or not callable(getattr(image, "save", None)):
-        raise _wrong(name, image)
+        raise _wrong(name, image, Sources())
     width, height = size
     if not width or not height or width * height > MAX_PIXELS or max(size) > MAX_SIDE:
         message = f"{name} has {width}x{height} pixels; 1 to {MAX_PIXELS:,} are read"

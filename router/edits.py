@@ -8,7 +8,6 @@ from typing import Any
 from ..providers.catalog import Catalog
 from ..providers.errors import InvalidRequest
 from ..providers.param_values import task as read_task
-from ..providers.pictures import ALLOWED
 from ..providers.types import Task
 from .plan import Alias
 
@@ -18,7 +17,7 @@ __all__ = ["edit_params", "explained_params", "offered", "variation_params"]
 def edit_params(image: Any, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters of an edit. Raises InvalidRequest without an image."""
     if image is None:
-        raise InvalidRequest("image: a picture is needed", parameter="image", allowed=ALLOWED)
+        raise InvalidRequest("image: a picture is needed", parameter="image", allowed="a PNG, JPEG or WebP picture")
     return {**params, "image": image}
 
 

@@ -6,7 +6,7 @@ import copy
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, Self
@@ -15,8 +15,7 @@ from ..providers.base import Retaining
 from ..providers.types import Credentials, Target, Warning
 from .build import rebuild
 from .cache import MemoryCache
-from .config import AliasConfig, Config, Origin, ServerConfig
-from .config.section import Section
+from .config import AliasConfig, Config, Origin
 from .errors import ConfigError
 from .runtime import Runtime
 
@@ -27,6 +26,8 @@ Source = str | os.PathLike[str] | Config | Mapping[str, Any] | None
 
 _AT_START = ("server", "telemetry")
 """Sections that the program reads once, around the router."""
+_AT_ONCE = frozenset(("server.keys", "server.sigv4", "server.links", "server.link_ttl"))
+"""What the gateway takes from them as it comes; of links only those into its memory hold for as long as at its start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,9 +232,8 @@ def _resize_cache(runtime: Runtime) -> None:
 
 def _report(old: Runtime, new: Runtime) -> Reload:
     later = tuple(
-        Warning(code="config", parameter=section, message="has changed; it is read when the program starts")
-        for section in _AT_START
-        if _fixed(getattr(old.config, section)) != _fixed(getattr(new.config, section))
+        Warning(code="config", parameter=field, message="has changed; it is read when the program starts")
+        for field in _read_at_start(old.config, new.config)
     )
     return Reload(
         source=new.config.source,
@@ -243,9 +243,16 @@ def _report(old: Runtime, new: Runtime) -> Reload:
     )
 
 
-def _fixed(section: Section) -> Section:
-    """What of a section is read only once: the gateway takes other keys as they come."""
-    return section.model_copy(update={"keys": ()}) if isinstance(section, ServerConfig) else section
+def _read_at_start(old: Config, new: Config) -> Iterator[str]:
+    """The fields that differ, and that a program which is running reads no more."""
+    for section in _AT_START:
+        before, after = getattr(old, section), getattr(new, section)
+        for name in type(after).model_fields:
+            field = f"{section}.{name}"
+            if field not in _AT_ONCE and getattr(before, name) != getattr(after, name):
+                yield field
+    if new.server.links.s3 is None and old.server.link_seconds != new.server.link_seconds:
+        yield "server.links.ttl"
 
 
 def _deployments(config: Config) -> dict[str, Any]:

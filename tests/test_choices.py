@@ -33,7 +33,7 @@ def test_what_one_model_takes() -> None:
     assert "9:16" in task["aspect_ratios"]
     assert (task["sizes"], task["size_range"], task["default_size"]) == ([], None, "1:1")
     assert (task["max_n"], task["negative_prompt"]) == (10, True)
-    assert task["seed"] == {"min": 0, "max": 4_294_967_295}
+    assert task["seed"] == {"min": 1, "max": 4_294_967_295}
     assert (task["quality"], task["style"]) == ([], [])
 
 
@@ -50,7 +50,8 @@ def test_several_models_are_told_together() -> None:
         "max_pixels": 4194304,
         "ratio_max": 4,
     }
-    assert task["seed"]["max"] == 2_147_483_646
+    assert task["seed"] == {"min": 1, "max": 2_147_483_646}
+    assert tasks(CANVAS)["text_to_image"]["seed"] == {"min": 0, "max": 2_147_483_646}
     assert task["quality"] == ["standard", "premium"]
     assert "PHOTOREALISM" in task["style"]
     assert {"virtual_try_on", "remove_background", "inpaint"} <= set(tasks(CORE, CANVAS))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 from lascaux.tests.clients.interpreters import NODE_MODULES, interpreter, node
 from lascaux.tests.clients.stage import ROOT, serving
+from openai import OpenAI
 from PIL import Image
 
 PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
@@ -70,6 +74,33 @@ def test_a_program_of_the_page_runs(
     if language != "sh":
         with Image.open(tmp_path / "otter.png") as picture:
             assert picture.size == (1024, 1024)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_edit_of_the_page_runs(port: str, tmp_path: Path, named: bool) -> None:
+    """By name, and without one at the first alias that has a use for a mask."""
+    Image.new("RGB", (512, 512), "navy").save(tmp_path / "otter.png")
+    Image.new("L", (512, 512), "white").save(tmp_path / "mask.png")
+    found = re.search(r"^An edit is a form: `(.*)`\.$", PAGE, re.MULTILINE)
+    assert found is not None
+    fields = shlex.split(found[1] if named else found[1].replace("-F model=hero ", ""))
+    form = ["curl", "-sS", f"http://localhost:{port}/v1/images/edits", *fields, "-F", "mask_mode=white"]
+    done = subprocess.run(form, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True)
+    told = json.loads(done.stdout)["lascaux"]
+    assert (told["alias"], told["model"]) == ("hero", "stability.stable-image-inpaint-v1:0")
+    said = [one["message"] for one in told["warnings"] if one["parameter"] == "model"]
+    assert said == ([] if named else ["not given; hero, the first that can do inpaint, was asked"])
+
+
+def test_a_variation_needs_no_name(port: str) -> None:
+    """OpenAI's clients send nothing but the picture; one alias of the built-in configuration has variations."""
+    file = io.BytesIO()
+    Image.new("RGB", (512, 512), "navy").save(file, "png")
+    with OpenAI(base_url=f"http://localhost:{port}/v1", api_key="none") as client, pytest.deprecated_call():
+        answer = client.images.create_variation(image=file.getvalue())
+    assert (answer.model_extra or {})["lascaux"]["alias"] == "variation"
+    assert answer.data is not None
+    assert answer.data[0].b64_json
 
 
 def test_the_page_has_what_is_tested_here() -> None:

@@ -243,6 +243,9 @@ def test_a_web_page_of_a_stranger_can_not_spend_your_money(url: str, headers: di
     """Neither from its own origin, nor under a name that was made to lead to this computer."""
     answer = httpx2.post(f"{url}{GENERATIONS}", json=ASK, headers=headers)
     assert answer.status_code == status
+    if status == 403:
+        remedy = "server.cors_origins" if "origin" in headers else "server.hosts"
+        assert remedy in answer.json()["error"]["message"]
     allowed = answer.headers.get("access-control-allow-origin")
     assert allowed == ("https://app.example" if headers.get("origin") == "https://app.example" else None)
 
@@ -312,6 +315,14 @@ def test_what_is_nobodys_business_is_not_said() -> None:
         "arn:aws:iam::111122223333:user/eve may not; account 444455556666, key AKIAIOSFODNN7EXAMPLE, seed 12345"
     )
     assert said == "*** may not; account ***, key ***, seed 12345"
+
+
+def test_the_name_of_awss_own_model_is_no_secret() -> None:
+    """Its ARN has no account number, unlike that of anything in an account; who hides a number in it gains nothing."""
+    arn = "arn:aws:bedrock:us-west-2::foundation-model/stability.stable-image-core-v1:1"
+    profile = "arn:aws:bedrock:us-west-2:111122223333:inference-profile/us.x"
+    assert public(f"no '{arn}', '{profile}'") == f"no '{arn}', '***'"
+    assert public("arn:aws:bedrock:us-west-2::foundation-model/444455556666 arn:aws:s3:::mine").count("***") == 2
 
 
 def test_the_memory_of_pictures_goes_back_to_the_system() -> None:

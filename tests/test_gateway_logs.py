@@ -49,7 +49,7 @@ def record(message: str, *args: Any, **more: Any) -> logging.LogRecord:
 @given(st.text())
 def test_json_has_one_line_for_whatever_is_said(text: str) -> None:
     """In ASCII, without a control character; the text comes back as it was, if it is not too long."""
-    written = JsonLines().format(record("%s", text))
+    written = JsonLines(0).format(record("%s", text))
     assert written.isascii()
     assert written.isprintable()
     told = json.loads(written)
@@ -77,6 +77,12 @@ def test_fields_can_not_pretend_to_be_others(alias: str, code: str) -> None:
     written = TextLines().format(record("request", line=line))
     assert len(written.splitlines()) == 1
     assert len(re.findall(r"(?:^| )status=", re.sub(r'"(?:[^"\\]|\\.)*"', '""', written))) == 1
+
+
+def test_the_supervisor_is_no_worker() -> None:
+    """Its lines are like all others and name none, not the first."""
+    told = json.loads(JsonLines().format(record("worker 0 ended")))
+    assert set(told) == {"time", "level", "event", "logger", "message"}
 
 
 def test_long_values_are_cut() -> None:

@@ -278,6 +278,10 @@ def test_edits_come_as_json_too(world: World) -> None:
     body = {"model": "inpaint", "prompt": "a hat", "images": [{"image_url": url}], "mask": mask}
     answer = httpx2.post(f"{world.url}/v1/images/edits", json=body)
     assert (answer.status_code, answer.json()["size"]) == (200, "320x320")
+    body["images"] = [{"file_id": "file-abc"}]
+    error = httpx2.post(f"{world.url}/v1/images/edits", json=body).json()["error"]
+    assert (error["param"], "as base64 or as a data URL" in error["message"]) == ("image", True)
+    assert "Pillow" not in str(error)
 
 
 def test_a_large_picture_comes_through(client: openai.OpenAI) -> None:

@@ -150,6 +150,12 @@ def test_size_and_ratio_may_say_the_same_to_different_models() -> None:
         ("partial_images", 2, "partial_images: ignored: pictures arrive whole"),
         ("input_fidelity", "high", "input_fidelity: ignored: there is no input picture"),
         ("complexity", {"level": 3}, "complexity: ignored: no model has it"),
+        ("markup", DOT, "markup: ignored: no model reads marks on a picture; a mask says where to edit"),
+        (
+            "svg",
+            {"model": "gpt-5.5", "reasoning": {"effort": "low"}},
+            "svg: ignored: no model draws SVG",
+        ),
         ("frame_count", 8, "frame_count: ignored: one still picture is made"),
         ("frame_duration_ms", 40, "frame_duration_ms: ignored: one still picture is made"),
         ("negativeText", " ", "negativeText: ignored: it is empty"),

@@ -205,7 +205,7 @@ class Asynchronous:
         ("https://example.com/otter.png", "image: URLs are not fetched here; give the picture itself"),
         ("http://169.254.169.254/latest", "image: URLs are not fetched here"),
         ({"image_url": "https://example.com/otter.png"}, "image: URLs are not fetched here"),
-        ({"file_id": "file-1"}, "image: an object must hold exactly one of b64_json, image_url and url"),
+        ({"file": "file-1"}, "image: an object must hold exactly one of b64_json, image_url and url"),
         (io.StringIO("text"), "image: the file does not give bytes; open it with mode 'rb'"),
         (io.BytesIO(), r"image: the file is empty, or was read before; rewind it with seek\(0\)"),
         (Asynchronous(), "image: the file does not give bytes"),
@@ -243,6 +243,19 @@ def test_files_can_be_forbidden(tmp_path: Path) -> None:
     there, absent = (str(refusal(str(one), sources=Sources(files=False))) for one in (path, tmp_path / "none.png"))
     assert there == absent
     assert "base64" in there
+    wrong: tuple[Any, ...] = (5, "", "no picture", {"b64_json": "!"}, b"GIF89a", [file()])
+    for one in wrong:
+        error = refusal(one, sources=Sources(files=False))
+        for words in (str(error), error.allowed or ""):
+            assert not any(word in words for word in ("path", "Pillow", "file object")), words
+
+
+@pytest.mark.parametrize("sources", [Sources(), Sources(files=False)])
+def test_a_file_id_is_told_what_to_send_instead(sources: Sources) -> None:
+    """OpenAI's API knows files that were sent before; here there are none."""
+    error = refusal({"file_id": "file-abc"}, sources=sources)
+    assert "file ids are not available here; send the picture itself, as base64 or as a data URL" in str(error)
+    assert error.nearest == "image_url"
 
 
 @pytest.mark.parametrize(

@@ -298,16 +298,35 @@ def test_the_report_names_what_became_of_everything() -> None:
         "loaded a configuration",
         "deployments: 1 kept, 1 changed (b), 1 added (d), 1 removed (c)",
         "aliases: 1 kept, 1 changed (y), 1 added (z)",
-        "warning: server: has changed; it is read when the program starts",
+        "warning: server.port: has changed; it is read when the program starts",
     ]
 
 
-def test_other_keys_need_no_new_start() -> None:
-    """The gateway takes them as they come, so the report is silent about them."""
-    before = fake({"a": {}}, {"x": "a"})
-    after = fake({"a": {}}, {"x": "a"}, server={"keys": [{"name": "team", "key": "a-key-of-the-team"}]})
-    with Router(before, provider=FakeProvider()) as router:
-        assert router.reload(after).warnings == ()
+BUCKET = {"bucket": "my-pictures", "region": "us-west-2"}
+KEY = {"name": "team", "key": "a-key-of-the-team"}
+PAIR = {"access_key_id": "TEAM", "secret": "a-secret-of-the-team", "key": "team"}
+
+
+@pytest.mark.parametrize(
+    ("server", "named"),
+    [
+        ({"keys": [KEY]}, []),
+        ({"keys": [KEY], "sigv4": [PAIR]}, []),
+        ({"links": {"s3": BUCKET, "ttl": "2h"}}, []),
+        ({"links": {"ttl": "2h"}}, ["server.links.ttl"]),
+        ({"link_ttl": "2h"}, ["server.links.ttl"]),
+        ({"link_ttl": "1h"}, []),
+        (
+            {"page": False, "keys": [KEY], "host": "::1", "log": "json", "workers": 2, "max_body": "1MiB"},
+            ["server.host", "server.workers", "server.max_body", "server.page", "server.log"],
+        ),
+    ],
+)
+def test_the_report_tells_what_needs_a_new_start(server: dict[str, Any], named: list[str]) -> None:
+    """By its name, and nothing else: keys, pairs and buckets count at once, so the report is silent about them."""
+    with Router(fake({"a": {}}, {"x": "a"}), provider=FakeProvider()) as router:
+        report = router.reload(fake({"a": {}}, {"x": "a"}, server=server))
+        assert [warning.parameter for warning in report.warnings] == named
 
 
 def test_a_router_without_a_file_says_so() -> None:

@@ -120,6 +120,7 @@ def test_the_address_is_for_admins_where_there_are_keys() -> None:
         told = ask.get("/admin/status").json()
         assert [one["deployment"] for one in told["deployments"]] == ["core", "canvas"]
         assert [(one["key"], one["usd_today"]) for one in told["spend"]] == [("anybody", "0.04")]
+        assert ask.get("/admin/usage").json()["data"] == told["spend"]
         assert told["workers"] == 1
         listed = {one["id"]: one["lascaux"] for one in ask.get("/v1/models").json()["data"]}
         assert (listed["hero"]["kind"], listed["core"]["kind"]) == ("alias", "deployment")
@@ -149,13 +150,25 @@ def test_several_workers_make_one_picture() -> None:
         assert (told["workers"], told["in_flight"], told["at"]) == (3, 3, ill["at"])
         assert (core["state"], core["open_at"], core["probe_in"]) == ("open", 1, 12.5)
         assert (core["in_flight"], core["calls"], core["failures"]) == (2, 7, 2)
-        assert (core["seconds"], core["learned_rpm"], core["rpm"]) == (3.0, 30, 90)
+        assert (core["seconds"], core["learned_rpm"], core["rpm"]) == (3.0, 30, 90 + 90 + 90)
         assert (canvas["state"], canvas["open_at"], canvas["seconds"], canvas["learned_rpm"]) == (
             "closed",
             0,
             None,
             None,
         )
+
+
+def test_limits_are_told_as_they_are_declared() -> None:
+    """Of all workers together, also where one is missing; of what is declared nowhere, what those who answer have."""
+    parts = [worker(rpm=30, concurrency=2), worker(at=1, rpm=30, concurrency=2)]
+    with router_of(Moody()) as router:
+        declared = router.config.deployments
+    for answering in (parts, parts[:1]):
+        told = merged(answering, declared)["deployments"]
+        assert [(one["rpm"], one["concurrency"]) for one in told] == [(90, 4), (None, None)]
+    told = merged(parts)["deployments"]
+    assert [(one["rpm"], one["concurrency"]) for one in told] == [(60, 4), (None, None)]
 
 
 def test_accounts_are_not_counted_twice() -> None:
