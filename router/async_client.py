@@ -17,18 +17,17 @@ from .assembly import converted, is_pending
 from .cache import Copy, Entry, NoCache
 from .client import Client, in_context
 from .config import Config
-from .context import Trail
 from .crew import Crew, Errand
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Lookup, Send, Served, Wait
 from .elsewhere import Elsewhere, Glance
 from .endings import closed, too_late, unsent
 from .explain import Explanation, Quote
-from .line import Ticket
 from .listing import PriceList
 from .records import Result
 from .reload import Reload, Source
 from .runtime import Run, addressed
+from .waits import landed, woken
 
 __all__ = ["AsyncRouter"]
 
@@ -244,11 +243,11 @@ class AsyncRouter(Client):
             case Send():
                 return await self._send(run, flow, effect)
             case Wait(ticket, seconds):
-                return await (_woken(ticket, seconds) if self._sleep is None else self._sleep(seconds))
+                return await (woken(ticket, seconds) if self._sleep is None else self._sleep(seconds))
             case Join(key, timeout):
                 flight = self._flights.join(key, run.runtime)
                 if not flight.leader:
-                    await _landing(flight.outcome, timeout, run.trail)
+                    await landed(flight.outcome, timeout, run.trail)
                 return flight.seen_by(run.runtime)
             case Lookup(_, str()) if self._elsewhere is not None:
                 return run.instant(effect) or await self._seek(run, effect, self._elsewhere)
@@ -267,7 +266,7 @@ class AsyncRouter(Client):
             return None
         sought = elsewhere.find(lookup.keys, lookup.flight or "")
         try:
-            await _landing(sought, run.trail.deadline - run.runtime.context.clock(), run.trail)
+            await landed(sought, run.trail.deadline - run.runtime.context.clock(), run.trail)
             copy = sought.result() if sought.done() else None
         finally:
             sought.cancel()
@@ -376,32 +375,3 @@ def _settle(bell: asyncio.Future[None]) -> None:
 def _close(flow: Flow) -> None:
     with suppress(ValueError):  # another thread is closing it
         flow.close()
-
-
-async def _woken(ticket: Ticket, seconds: float) -> None:
-    """Wait until the ticket is woken, by whatever thread, without owning a thread."""
-    loop = asyncio.get_running_loop()
-    woken = asyncio.Event()
-
-    def wake() -> None:
-        with suppress(RuntimeError):  # it may be closed at this moment
-            loop.call_soon_threadsafe(woken.set)
-
-    ticket.listen(wake, loop.is_closed)
-    with suppress(TimeoutError):
-        await asyncio.wait_for(woken.wait(), seconds)
-
-
-async def _landing(outcome: Future[Any] | asyncio.Future[Any], timeout: float, trail: Trail) -> None:
-    """Wait until a flight has ended, without owning it: our being cancelled must not end it for others.
-
-    Whose caller has gone waits no longer.
-    """
-    ticket = Ticket(0)  # for no deployment
-    outcome.add_done_callback(lambda _: ticket.wake())
-    trail.tickets.add(ticket)
-    try:
-        if not trail.stopped.is_set():
-            await _woken(ticket, timeout)
-    finally:
-        trail.tickets.discard(ticket)

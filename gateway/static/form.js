@@ -182,8 +182,8 @@ export class Form {
   }
 
   #throwDice() {
-    const most = (this.task?.seed?.max ?? 2147483646) + 1;
-    byId("seed").value = Math.floor((crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32) * most);
+    const { min, max } = this.task?.seed ?? { min: 0, max: 2147483646 };
+    byId("seed").value = min + Math.floor((crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32) * (max - min + 1));
     this.clearProblem("seed");
     this.changed();
   }
@@ -239,7 +239,7 @@ export class Form {
     else if (kind) fields[kind] = value;
     if (task.max_n > 1) fields.n = numberIn("n", { min: 1, max: task.max_n }) ?? 1;
     if (task.seed) {
-      const seed = numberIn("seed", { min: 0, most: task.seed.max });
+      const seed = numberIn("seed", { min: task.seed.min, most: task.seed.max });
       if (seed !== null) fields.seed = seed;
     }
     const without = byId("negative_prompt").value.trim();
