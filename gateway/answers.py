@@ -6,16 +6,15 @@ know.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-
-import orjson
 
 from ..pricing import Cost
 from ..providers.types import Image, Warning
 from ..router.records import Result
 from .openai import Ask, Operation
+from .spread import Body, Slots, Spread
 
 __all__ = ["CHARGED", "JOINED", "Plain", "charge", "document", "events", "headers", "joined", "money", "told"]
 
@@ -40,17 +39,18 @@ def document(
     links: Sequence[str | None],
     created: int,
     charged: Decimal | None,
-) -> bytes:
+) -> Body:
     """The body of an answer.
 
     ``links`` has an entry per picture: its address, or None to send it as base64; ``charged`` are the US dollars settled.
     """
-    return orjson.dumps(
+    slots = Slots()
+    return slots.written(
         {
             "created": created,
-            "data": [_item(image, link) for image, link in zip(result.images, links, strict=True)],
+            "data": [_item(image, link, slots) for image, link in zip(result.images, links, strict=True)],
             **_common(ask, result),
-            "lascaux": _facts(result, warnings, charged),
+            "lascaux": _facts(result, warnings, charged, slots),
         }
     )
 
@@ -62,15 +62,18 @@ def events(
     links: Sequence[str | None],
     created: int,
     charged: Decimal | None,
-) -> Iterator[bytes]:
+) -> Body:
     """The same as server-sent events: one ``completed`` event for each picture, the bill with the last."""
     kind = "image_edit.completed" if ask.operation is Operation.EDIT else "image_generation.completed"
     last = len(result.images) - 1
+    told: list[Body] = []
     for place, (image, link) in enumerate(zip(result.images, links, strict=True)):
-        plain = {"type": kind, **_item(image, link), "created_at": created, **_common(ask, result)}
+        slots = Slots()
+        plain = {"type": kind, **_item(image, link, slots), "created_at": created, **_common(ask, result)}
         if place == last:
-            plain["lascaux"] = {**plain["lascaux"], **_facts(result, warnings, charged)}
-        yield b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(plain) + b"\n\n"
+            plain["lascaux"] = {**plain["lascaux"], **_facts(result, warnings, charged, slots)}
+        told += (b"event: " + kind.encode() + b"\ndata: ", slots.written(plain), b"\n\n")
+    return Spread(*told)
 
 
 def headers(result: Result, warnings: Sequence[Warning]) -> dict[str, str]:
@@ -127,7 +130,7 @@ def _ascii(text: str) -> str:
     return plain if len(plain) <= _LONGEST_HEADER else f"{plain[: _LONGEST_HEADER - 3]}..."
 
 
-def _item(image: Image, link: str | None) -> Plain:
+def _item(image: Image, link: str | None, slots: Slots) -> Plain:
     about = {
         "seed": image.seed,
         "format": image.format,
@@ -135,7 +138,7 @@ def _item(image: Image, link: str | None) -> Plain:
         "height": image.height,
         "finish_reason": image.finish_reason,
     }
-    return {**({"b64_json": image.b64} if link is None else {"url": link}), "lascaux": about}
+    return {**({"b64_json": slots.put(image)} if link is None else {"url": link}), "lascaux": about}
 
 
 def _common(ask: Ask, result: Result) -> Plain:
@@ -159,7 +162,7 @@ def _background(ask: Ask, result: Result) -> str | None:
     return "transparent" if removed or (asked and not adapted) else None
 
 
-def _facts(result: Result, warnings: Sequence[Warning], charged: Decimal | None) -> Plain:
+def _facts(result: Result, warnings: Sequence[Warning], charged: Decimal | None, slots: Slots) -> Plain:
     facts: Plain = {
         "alias": result.alias,
         "deployment": result.deployment,
@@ -191,5 +194,5 @@ def _facts(result: Result, warnings: Sequence[Warning], charged: Decimal | None)
         ],
     }
     if result.mask is not None:
-        facts["mask"] = {"b64_json": result.mask.b64}
+        facts["mask"] = {"b64_json": slots.put(result.mask)}
     return facts

@@ -219,7 +219,7 @@ def tell(path: str, error: BaseException) -> Response:
     if not is_native(path):
         return answer(failure_of(error))
     reply = failed(error, None, str(uuid4()))
-    return Response(reply.body, reply.status, headers=dict(reply.headers))
+    return Response(bytes(reply.body), reply.status, headers=dict(reply.headers))
 
 
 def no_http(path: str) -> Response:

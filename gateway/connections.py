@@ -11,8 +11,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import h11
+import uvicorn
 from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from .spread import VIEWS
 
 __all__ = ["PatientProtocol", "QuietRepeats", "protocol", "raise_descriptors"]
 
@@ -38,6 +42,28 @@ def _plainly(path: str) -> Response:
     return Response("what came is no HTTP request", 400, media_type="text/plain")
 
 
+class _Sparing(h11.Connection):
+    """h11's connection, which lets the head of an answer go out with the first of its body, and copies no view.
+
+    Two writes for a small answer are two calls of the system, and wake the client twice.
+    """
+
+    _head = b""
+
+    def send(self, event: h11.Event) -> Any:
+        """What is to be written: bytes, or a view that is part of a body. None where the connection ends."""
+        parts = self.send_with_data_passthrough(event)
+        if parts is None:
+            return None
+        if type(event) is h11.Response:
+            self._head = b"".join(parts)
+            return b""
+        if self._head:
+            parts.insert(0, self._head)
+            self._head = b""
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose request head is not complete in time, and one that is too many.
 
@@ -53,6 +79,13 @@ class PatientProtocol(H11Protocol):
     _begun = b""
     _waits: asyncio.TimerHandle | None = None
     _stalls: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], **more: Any
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, VIEWS: True}, **more)
+        most = config.h11_max_incomplete_event_size
+        self.conn = _Sparing(h11.SERVER) if most is None else _Sparing(h11.SERVER, most)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head, or refuse who is too many."""

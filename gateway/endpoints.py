@@ -309,7 +309,7 @@ class Endpoints:
             warnings += linked.warnings
         marks = headers(result, warnings) | charge(charged)
         if ask.stream:
-            body = b"".join(events(ask, result, warnings, links, int(self._now()), charged))
+            body = events(ask, result, warnings, links, int(self._now()), charged)
             marks["cache-control"] = "no-cache"
             return Reply(status=200, body=body, headers=marks | {"content-type": "text/event-stream; charset=utf-8"})
         body = document(ask, result, warnings, links, int(self._now()), charged)

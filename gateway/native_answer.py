@@ -34,6 +34,7 @@ from .answers import headers as facts
 from .errors import Refused, failure_of, public
 from .native_request import Dialect
 from .sigv4 import SignatureError
+from .spread import Body, Slots
 from .story import Story
 
 __all__ = ["Reply", "failed", "found", "served"]
@@ -48,7 +49,7 @@ class Reply:
     """An HTTP answer."""
 
     status: int
-    body: bytes
+    body: Body
     headers: Mapping[str, str] = field(default_factory=dict)
     story: Story | None = field(default=None, repr=False, compare=False)
     """How the call went that it tells of, for those who observe the gateway."""
@@ -67,13 +68,14 @@ def served(result: Result, dialect: Dialect, request_id: str) -> Reply:
         **facts(result, result.warnings),
     }
     write = {Dialect.AMAZON: _amazon, Dialect.SDXL: _sdxl, Dialect.STABILITY: _stability}[dialect]
-    return Reply(status=200, body=orjson.dumps(write(result)), headers=headers)
+    slots = Slots()
+    return Reply(status=200, body=slots.written(write(result, slots)), headers=headers)
 
 
-def _amazon(result: Result) -> dict[str, Any]:
-    document: dict[str, Any] = {"images": [image.b64 for image in result.images]}
+def _amazon(result: Result, slots: Slots) -> dict[str, Any]:
+    document: dict[str, Any] = {"images": [slots.put(image) for image in result.images]}
     if result.mask is not None:
-        document["maskImage"] = result.mask.b64
+        document["maskImage"] = slots.put(result.mask)
     if result.missing:
         document["error"] = (
             "Some of the generated images have been blocked by our content filters."
@@ -83,23 +85,23 @@ def _amazon(result: Result) -> dict[str, Any]:
     return document
 
 
-def _sdxl(result: Result) -> dict[str, Any]:
-    artifacts = [_artifact(image) for image in result.images]
+def _sdxl(result: Result, slots: Slots) -> dict[str, Any]:
+    artifacts = [_artifact(image, slots) for image in result.images]
     for gap in sorted(result.missing, key=lambda one: one.index):
         reason = "CONTENT_FILTERED" if gap.reason == "filtered" else "ERROR"
         artifacts.insert(gap.index, {"seed": None, "base64": "", "finishReason": reason})
     return {"result": "success", "artifacts": artifacts}
 
 
-def _artifact(image: Image) -> dict[str, Any]:
-    return {"seed": image.seed, "base64": image.b64, "finishReason": "SUCCESS"}
+def _artifact(image: Image, slots: Slots) -> dict[str, Any]:
+    return {"seed": image.seed, "base64": slots.put(image), "finishReason": "SUCCESS"}
 
 
-def _stability(result: Result) -> dict[str, Any]:
+def _stability(result: Result, slots: Slots) -> dict[str, Any]:
     document: dict[str, Any] = {
         "seeds": [image.seed for image in result.images],
         "finish_reasons": [None] * len(result.images),
-        "images": [image.b64 for image in result.images],
+        "images": [slots.put(image) for image in result.images],
     }
     if all(seed is None for seed in document["seeds"]):
         del document["seeds"]  # nobody knows them; a made-up number would be taken for one that draws this again

@@ -147,7 +147,7 @@ async def _packed_soon(reply: Awaitable[Reply]) -> bytes:
 
 def _packed(reply: Reply) -> bytes:
     head = orjson.dumps([reply.status, dict(reply.headers)])
-    return b"".join((len(head).to_bytes(4, "big"), head, reply.body))
+    return b"".join((len(head).to_bytes(4, "big"), head, bytes(reply.body)))
 
 
 def _unpacked(data: bytes) -> Reply:

@@ -218,7 +218,7 @@ def test_answers_have_the_shape_of_their_dialect() -> None:
 
 
 def body(reply: Reply) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(reply.body)
+    found: dict[str, Any] = orjson.loads(bytes(reply.body))
     return found
 
 
