@@ -125,8 +125,10 @@ def money(cost: Cost) -> Plain:
 
 def _ascii(text: str) -> str:
     """What a header can carry."""
-    plain = text.encode("ascii", "backslashreplace").decode()
-    plain = "".join(letter if " " <= letter <= "~" else " " for letter in plain)
+    plain = text
+    if not (text.isascii() and text.isprintable()):  # nearly all are
+        plain = text.encode("ascii", "backslashreplace").decode()
+        plain = "".join(letter if " " <= letter <= "~" else " " for letter in plain)
     return plain if len(plain) <= _LONGEST_HEADER else f"{plain[: _LONGEST_HEADER - 3]}..."
 
 

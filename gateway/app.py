@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -44,6 +43,7 @@ from .openai import Operation
 from .openapi import document
 from .page import page_routes
 from .peers import Peers, Reader
+from .request_ids import request_id
 from .sendings import Sendings
 from .shared_limits import SharedLimits
 from .shelf import Shelf
@@ -225,7 +225,7 @@ def tell(path: str, error: BaseException) -> Response:
 def no_http(path: str) -> Response:
     """The answer to what is no HTTP; ``path`` is empty if not even that could be read."""
     response = tell(path, Refused("what came is no HTTP/1.1 request", status=400, code="bad_http"))
-    response.headers["x-request-id"] = f"req_{secrets.token_hex(16)}"
+    response.headers["x-request-id"] = request_id()
     response.headers["x-content-type-options"] = "nosniff"
     return response
 

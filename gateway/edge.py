@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-import secrets
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import Failure, Refused, failure_of
+from .request_ids import request_id
 from .story import notes_of
 
 __all__ = ["Edge", "Tell", "answer", "is_loopback"]
@@ -23,6 +24,8 @@ Tell = Callable[[str, BaseException], Response]
 
 log = logging.getLogger("lascaux.gateway")
 
+_LONGEST_NAME = 255
+"""Letters of a host's name, as DNS has it. Longer ones are not kept in mind."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -73,10 +76,10 @@ class Edge:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _ID.fullmatch(given) else f"req_{secrets.token_hex(16)}"
-        scope.setdefault("state", {})["request_id"] = request_id
+        name = given if _ID.fullmatch(given) else request_id()
+        scope.setdefault("state", {})["request_id"] = name
         notes = notes_of(scope)
-        notes.request_id = request_id
+        notes.request_id = name
         started = False
 
         async def marked(message: Message) -> None:
@@ -84,7 +87,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 started = True
                 marks = MutableHeaders(scope=message)
-                marks["x-request-id"] = request_id
+                marks["x-request-id"] = name
                 marks.setdefault("x-content-type-options", "nosniff")
             await send(message)
 
@@ -96,7 +99,7 @@ class Edge:
                 return
             await self.app(scope, receive, marked)
         except Exception as error:
-            log.exception("request %s failed", request_id)
+            log.exception("request %s failed", name)
             notes.refused(error)
             if not started:
                 await self.tell(scope["path"], error)(scope, receive, marked)
@@ -110,17 +113,25 @@ class Edge:
             )
             return Refused(message, status=403, code="origin_not_allowed", type="permission_error")
         name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
-        if not name or name in self.hosts or name == "localhost" or name.endswith(".localhost"):
-            return None
-        try:
-            ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
+        if name not in self.hosts and (len(name) > _LONGEST_NAME or not _is_nobodys(name)):
             message = (
                 "a gateway without keys answers to localhost, to addresses and to the names in server.hosts only; "
                 "name this one there, or give it keys (server.keys)"
             )
             return Refused(message, status=403, code="host_not_allowed", type="permission_error")
         return None
+
+
+@lru_cache(maxsize=256)
+def _is_nobodys(host: str) -> bool:
+    """Is it a name that no stranger can lead here: none, localhost, an address? Clients ask under the same ones."""
+    if not host or host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _host_of(origin: str) -> str | None:

@@ -145,7 +145,8 @@ class Intake:
                             self.buffered += len(chunk)
                             self._check(held, most)
                             chunks.append(chunk)
-                            limit.reschedule(begun + bounds.patience(held))
+                            if held != declared:  # else nothing is waited for any more
+                                limit.reschedule(begun + bounds.patience(held))
                             if len(chunk) > _LARGE:
                                 await self._turns.next()
                 except TimeoutError:

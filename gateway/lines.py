@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Literal, TextIO
 
 __all__ = ["FORMATS", "JsonLines", "Line", "TextLines", "set_up_logs"]
@@ -87,8 +89,14 @@ class Line:
 
     def facts(self) -> dict[str, str | int | float | bool]:
         """What applies, in the order of the fields."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: _short(name, value) for name, value in found.items() if value is not None}
+        found = zip(_NAMES, _VALUES(self), strict=True)
+        return {name: _short(name, value) for name, value in found if value is not None}
+
+
+_NAMES = tuple(field.name for field in fields(Line))
+_VALUES = attrgetter(*_NAMES)
+_PLAIN = re.compile(r"[!#-<>-\[\]-~]*")
+"""ASCII that can be seen, but for what has a meaning in a line: the space, quotes, = and the backslash."""
 
 
 class JsonLines(logging.Formatter):
@@ -103,7 +111,7 @@ class JsonLines(logging.Formatter):
         line: Line | None = getattr(record, "line", None)
         told = line.facts() if line is not None else Line(message=_said(self, record)).facts()
         told |= {"time": _time(record), "level": record.levelname, "logger": record.name, **self._worker}
-        order = {field.name: told[field.name] for field in fields(Line) if field.name in told}
+        order = {name: told[name] for name in _NAMES if name in told}
         return json.dumps(order, separators=(",", ":"))
 
 
@@ -164,4 +172,4 @@ def _visible(letter: str) -> str:
 def _value(value: str | int | float | bool) -> str:
     """A text as it is if that is plain, else in quotes."""
     text = str(value) if not isinstance(value, bool) else str(value).lower()
-    return text if text.isascii() and text.isprintable() and not set(text) & set(' "=\\') else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)

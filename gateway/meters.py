@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
@@ -16,9 +17,14 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS
 
 Labels = dict[str, str | int]
 
+_ZERO = Decimal(0)
+
 
 class Meters:
-    """The gateway's instruments. Without a meter provider they do nothing."""
+    """The gateway's instruments. Without a meter provider they do nothing.
+
+    What is but a sum is added up here, and told when it is asked for: an instrument takes 15 us for each that it is told.
+    """
 
     def __init__(self, version: str, provider: MeterProvider | None) -> None:
         self._meter = meter = get_meter(names.SCOPE, version, provider, names.SCHEMA_URL)
@@ -34,21 +40,25 @@ class Meters:
             "What the gateway adds: from the complete request to the ready answer, without calls and waits",
             explicit_bucket_boundaries_advisory=names.ADDED_SECONDS,
         )
-        self._active = meter.create_up_down_counter(names.HTTP_ACTIVE, "{request}", "HTTP requests under way")
+        self._active: dict[tuple[str, str], int] = {}
+        told = self._told_active
+        meter.create_observable_up_down_counter(names.HTTP_ACTIVE, [told], "{request}", "HTTP requests under way")
         self._errors = meter.create_counter(names.ERRORS, "{request}", "Answers that are errors, by code")
-        self._spent = meter.create_counter(names.SPENT, "{USD}", "Settled cost by key")
+        self._spent: dict[str, Decimal] = {}
+        self._lock = threading.Lock()
+        meter.create_observable_counter(names.SPENT, [self._told_spent], "{USD}", "Settled cost by key")
         self._lost = meter.create_counter(names.AUDIT_LOST, "{line}", "Lines of the audit that could not be written")
         self._lost.add(0)
 
     def began(self, method: str, scheme: str) -> Labels:
         """A request has come in; its labels."""
         labels: Labels = {names.HTTP_METHOD: method, names.URL_SCHEME: scheme}
-        self._active.add(1, labels)
+        self._count(labels, 1)
         return labels
 
     def ended(self, labels: Labels, *, route: str | None, status: int | None, seconds: float, code: str | None) -> None:
         """It is over. ``status`` is None if its client had gone before the answer began."""
-        self._active.add(-1, labels)
+        self._count(labels, -1)
         told: Labels = {**labels, **({names.HTTP_ROUTE: route} if route else {})}
         if code is not None:
             self._errors.add(1, {**({names.HTTP_ROUTE: route} if route else {}), names.ERROR_TYPE: code})
@@ -64,7 +74,26 @@ class Meters:
 
     def spent(self, key: str, usd: Decimal) -> None:
         """A bill was settled."""
-        self._spent.add(float(usd), {names.KEY: key})
+        with self._lock:
+            self._spent[key] = self._spent.get(key, _ZERO) + usd
+
+    def _count(self, labels: Labels, more: int) -> None:
+        place = (str(labels[names.HTTP_METHOD]), str(labels[names.URL_SCHEME]))
+        with self._lock:
+            self._active[place] = self._active.get(place, 0) + more
+
+    def _told_active(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            found = list(self._active.items())
+        return [
+            Observation(count, {names.HTTP_METHOD: method, names.URL_SCHEME: scheme})
+            for (method, scheme), count in found
+        ]
+
+    def _told_spent(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            found = list(self._spent.items())
+        return [Observation(float(usd), {names.KEY: key}) for key, usd in found]
 
     def lost(self) -> None:
         """A line of the audit could not be written."""

@@ -572,7 +572,9 @@ def test_sendings_at_all_workers_at_once_make_one_call_and_wait_for_nobody_in_a_
                 tokens = [f"{batch}-{number}" for number in range(20)]
                 asks = [one.once(token, partial(make, token), again=True) for token in tokens for one in sendings]
                 replies = await asyncio.gather(*asks)
-                assert [bytes(reply.body).decode() for reply in replies] == [token for token in tokens for _ in sendings]
+                assert [bytes(reply.body).decode() for reply in replies] == [
+                    token for token in tokens for _ in sendings
+                ]
 
     run(play)
     assert len(made) == len(set(made)) == 80
