@@ -7,34 +7,37 @@ import ctypes
 import sys
 from collections.abc import Callable
 
-__all__ = ["keep_trimmed", "return_large_blocks"]
+__all__ = ["keep_trimmed", "reuse_large_blocks"]
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-_THRESHOLD = 256 * 1024
-"""Bytes. Pictures are larger, and nearly nothing else is."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_THRESHOLD = 4 * 1024 * 1024
+"""Bytes. Nearly all pictures are smaller; what is larger comes from the system, and goes back as soon as it is gone."""
+_LEFT = 32 * 1024 * 1024
+"""Bytes that may lie free at the end of the heap."""
 _EVERY = 5.0
 """Seconds."""
 
 
-def return_large_blocks() -> bool:
-    """Let glibc give the memory of pictures back to the system as soon as they are gone; True if it will.
+def reuse_large_blocks() -> bool:
+    """Let glibc keep the memory of a picture for the next one; True if it will. `keep_trimmed` gives back what is too much.
 
-    Left to itself it raises its threshold with the first large block that is freed, and then keeps pictures among small
-    things: after 256 edits of 2 MB, 128 at a time, 620 MB stayed in use, and 90 MB with this (2026-11, glibc 2.36, x86-64).
-    Threads share one arena, since each of their own would keep what was free in it; they take turns in Python anyway.
-    Other C libraries have no such call, and are left alone. To be called before threads start.
+    A block that comes from the system for every picture has to be cleared page by page: of 6,600 us of CPU for a picture of
+    1.5 MB that was 1,900 (2026-11, glibc 2.36, x86-64). Threads share one arena, since each of their own would keep what was
+    free in it; they take turns in Python anyway. Other C libraries have no such call, and are left alone. To be called
+    before threads start.
     """
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and mallopt(_M_MMAP_THRESHOLD, _THRESHOLD) == 1 and mallopt(_M_ARENA_MAX, 1) == 1
+    settings = ((_M_MMAP_THRESHOLD, _THRESHOLD), (_M_TRIM_THRESHOLD, _LEFT), (_M_ARENA_MAX, 1))
+    return mallopt is not None and all(mallopt(name, value) == 1 for name, value in settings)
 
 
 async def keep_trimmed(answered: Callable[[], int], every: float = _EVERY) -> None:
-    """Give free pages among small things back, whenever requests have been ``answered`` since the last time. Never ends.
+    """Give free pages back, whenever requests have been ``answered`` since the last time. Never ends.
 
-    Bodies come in pieces that are smaller than what is given back by itself, and leave holes: after 1,400 requests at
-    concurrency 128 the heap had grown from 12 to 44 MB (2026-11, glibc 2.36, x86-64). Where there is no glibc, it returns.
+    Pictures and bodies lie among small things that stay, and leave holes: after 256 edits of 2 MB, 128 at a time, 620 MB
+    would stay in use (2026-11, glibc 2.36, x86-64). Where there is no glibc, it returns.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
     if trim is None:

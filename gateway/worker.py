@@ -34,7 +34,7 @@ from .headroom import default_buffered, measure
 from .intake import Bounds
 from .lines import set_up_logs
 from .links import Links
-from .memory import return_large_blocks
+from .memory import reuse_large_blocks
 from .observation import Observation, observation
 from .orders import Channel, Orders
 from .peers import Peers
@@ -79,7 +79,7 @@ def _tell(channel: Channel, problems: list[str]) -> int:
 
 
 def _work(orders: Orders, channel: Channel) -> None:
-    return_large_blocks()
+    reuse_large_blocks()
     sys.setswitchinterval(_TURN)
     with ExitStack() as stack:
         stack.enter_context(_folder(orders.folder, channel))

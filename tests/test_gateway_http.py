@@ -25,7 +25,7 @@ from lascaux.gateway.gate import open_gate
 from lascaux.gateway.intake import Bounds
 from lascaux.gateway.keys import ANYBODY
 from lascaux.gateway.links import Links
-from lascaux.gateway.memory import return_large_blocks
+from lascaux.gateway.memory import reuse_large_blocks
 from lascaux.providers.fake import FakeProvider
 from lascaux.providers.types import Call, ImageResult, Target
 from lascaux.router.config import ServerConfig
@@ -327,7 +327,7 @@ def test_the_name_of_awss_own_model_is_no_secret() -> None:
 
 def test_the_memory_of_pictures_goes_back_to_the_system() -> None:
     """Where the C library has a way to ask for it."""
-    assert return_large_blocks() == (platform.libc_ver()[0] == "glibc")
+    assert reuse_large_blocks() == (platform.libc_ver()[0] == "glibc")
 
 
 @pytest.mark.parametrize(
