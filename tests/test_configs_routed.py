@@ -51,6 +51,9 @@ def picture(router: Router, alias: str) -> Result:
         if error.parameter != "task":
             raise
         photo = Image.new("RGB", (640, 512), "teal")
+        if error.allowed == "inpaint":
+            mask = Image.new("L", photo.size, "white")
+            return router.edit(alias, "a straw hat", image=photo, mask=mask, mask_mode="white", cache=False)
         return router.edit(alias, image=photo, task=error.allowed, cache=False)
 
 

@@ -25,6 +25,7 @@ from lascaux.gateway.gate import Gate, open_gate
 from lascaux.gateway.keys import Key
 from lascaux.gateway.limits import LocalTraffic, Traffic, Use
 from lascaux.gateway.shared_limits import SharedLimits
+from lascaux.providers.errors import InvalidRequest
 from lascaux.router.config import ServerConfig
 
 WORKERS = 3
@@ -327,6 +328,11 @@ def test_what_a_killed_worker_had_under_way_is_given_back(tmp_path: Path) -> Non
         mine.enter(key)
 
 
+def unknown() -> Any:
+    """Nobody knows a price: that keeps no key without a limit in dollars."""
+    raise InvalidRequest("n: not here", parameter="n")
+
+
 def test_gates_of_all_workers_tell_the_same(tmp_path: Path, clock: Clock) -> None:
     """A request at one is under way for all, and counts in `usage`; threads of one worker are counted right, too."""
     server = ServerConfig.model_validate({"keys": [{"name": "team", "key": "team-key-0123456789", "rpm": 500}]})
@@ -341,11 +347,11 @@ def test_gates_of_all_workers_tell_the_same(tmp_path: Path, clock: Clock) -> Non
 
     def ask() -> None:
         for _ in range(50):
-            with one.admit(key, "hero", lambda: pytest.fail("no quote is needed")) as admission:
+            with one.admit(key, "hero", unknown) as admission:
                 admission.withdraw()
 
     with ExitStack() as stack:
-        stack.enter_context(one.admit(key, "hero", lambda: pytest.fail("no quote is needed")))
+        stack.enter_context(one.admit(key, "hero", unknown))
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -392,7 +398,7 @@ def test_counts_that_a_stopped_process_holds_stop_nobody(tmp_path: Path) -> None
     key = gate.identify("Bearer team-key-0123456789")
 
     async def unasked() -> Any:
-        pytest.fail("no quote is needed")
+        return unknown()
 
     async def play() -> None:
         ending = await gate.admit_soon(key, "hero", unasked)

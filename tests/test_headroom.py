@@ -145,8 +145,8 @@ def test_workers_share_the_bounds_of_the_gateway(caplog: pytest.LogCaptureFixtur
     assert [part.body for part in parts] == [64 * MIB, 64 * MIB]
     assert not caplog.records
     tight = bounds_of(ServerConfig(), Share(index=0, count=4), buffered=128 * MIB)
-    assert (tight.body, tight.buffered) == (16 * MIB, 32 * MIB)
-    assert "server.max_body: bodies above 16777216 bytes are refused" in caplog.text
+    assert (tight.body, tight.buffered) == (32 * MIB, 32 * MIB)
+    assert "server.max_body: bodies above 33554432 bytes are refused" in caplog.text
 
 
 def test_nobody_is_let_in_when_memory_is_about_to_end(serve: Callable[[Any], AbstractContextManager[str]]) -> None:

@@ -313,8 +313,8 @@ def test_what_is_wrong_is_told_at_its_field(opened: Callable[..., Tab]) -> None:
     page.fill("#prompt", PROMPT)
     assert page.inner_text("#problem-prompt") == ""
     for name, text, told, nearest in (
-        ("seed", "-1", "Seed must be a whole number from 0 to 4294967295, not -1.", "0"),
-        ("seed", "x", "Seed must be a whole number from 0 to 4294967295.", None),
+        ("seed", "-1", "Seed must be a whole number from 1 to 4294967295, not -1.", "1"),
+        ("seed", "x", "Seed must be a whole number from 1 to 4294967295.", None),
         ("n", "1.5", "Pictures must be a whole number from 1 to 10, not 1.5.", "2"),
         ("n", "11", "Pictures must be a whole number from 1 to 10, not 11.", "10"),
         ("seed", "99999999999", "seed must be a whole number from 0 to", "2147483646"),

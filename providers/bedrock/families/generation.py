@@ -130,9 +130,9 @@ class Generation(ABC):
         native = at(draft.body, self.seed_path)
         if native is None:
             if seed == 0 and facts is not None and facts.zero_is_random:
-                repeatable = f"1 to {facts.max}"
-                message = f"0 lets this model choose; {repeatable} are repeatable"
-                draft.adapt("seed", message, allowed=repeatable, nearest="1")
+                # It is sent as it is, so a strict request is not refused.
+                message = f"0 lets this model choose; 1 to {facts.max} are repeatable"
+                draft.warnings.append(Warning(code="adapted", parameter="seed", message=message))
             return seed
         if seed is not None and native != seed:
             draft.adapt("seed", f"native sets {'.'.join(self.seed_path)} to something else, which is sent")
