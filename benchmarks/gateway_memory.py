@@ -47,12 +47,14 @@ def gateway(url: str, folder: Path, workers: int | None = None) -> Iterator[tupl
     }
     (folder / "lascaux.yaml").write_text(json.dumps(config), encoding="utf-8")
     more = [] if workers is None else ["--workers", str(workers)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lascaux", "serve", "--port", "0", *more],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with (folder / "gateway.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lascaux", "serve", "--port", "0", *more],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
