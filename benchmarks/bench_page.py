@@ -57,6 +57,9 @@ Bare sockets that pass the bytes of a 2 MB picture on take {sockets:.0f} us of C
 """
 
 
+UNKNOWN = "| not measured in this run | – | – |"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """One line of the table. ``least`` is the bound if more is better."""
@@ -193,10 +196,11 @@ def write(found: Found, path: Path) -> str:
         patience="\n".join(
             f"| {name} | {row['rate']:.1f} | {row['peak'] / 1e6:,.0f} MB |"
             for name, row in found.get("patience", {}).items()
-        ),
+        )
+        or UNKNOWN,
         gateways="\n".join(_gateways(found.get("gateways", {}))),
         sockets=found.get("gateways", {}).get("bare sockets, 2 MB", {}).get("cpu_us", float("nan")),
-        starts="\n".join(_starts(found.get("starts", {}))),
+        starts="\n".join(_starts(found.get("starts", {}))) or UNKNOWN,
     )
     path.write_text(text, encoding="utf-8")
     return text
