@@ -91,11 +91,7 @@ def create_app(
     links, peers = links or (shelf.memory if shelf else Links(now=now)), peers or Peers.none()
     sendings = Sendings(time.monotonic, peers)
     if peers.others:
-        links.share(peers)
-        limits = SharedLimits(peers.folder, peers.index, peers.count)
-        gate.share(limits.of, os.path.join(peers.folder, "spend.jsonl"))
-        intake.share(limits.places)
-        router.look(Copies(router, peers, time.monotonic))
+        _share(peers, router, gate=gate, intake=intake, links=links)
     endpoints = Endpoints(
         router,
         gate=gate,
@@ -146,6 +142,15 @@ def create_app(
     )
     app.router.redirect_slashes = False  # a redirect goes where the Host header says, and says nothing about why
     return app
+
+
+def _share(peers: Peers, router: AsyncRouter, *, gate: Gate, intake: Intake, links: Links) -> None:
+    """Act as one gateway with the other workers: pictures, limits, accounts, places and the cache are everybody's."""
+    links.share(peers)
+    limits = SharedLimits(peers.folder, peers.index, peers.count)
+    gate.share(limits.of, os.path.join(peers.folder, "spend.jsonl"))
+    intake.share(limits.places)
+    router.look(Copies(router, peers, time.monotonic))
 
 
 def _routes(endpoints: Endpoints) -> list[BaseRoute]:

@@ -278,8 +278,8 @@ class Endpoints:
         retry = (alias.retry if alias else None) or self.router.config.retry
         return bounded(ask, retry.deadline)
 
-    async def _quote(self, ask: Ask, tenant: str | None = None, **way: Any) -> Quote:
-        return await self.router.quote(ask.alias, ask.prompt, tenant=tenant, **{**ask.whole(), **way})
+    async def _quote(self, ask: Ask, tenant: str | None) -> Quote:
+        return await self.router.quote(ask.alias, ask.prompt, tenant=tenant, **ask.whole())
 
     async def _prices(self, ask: Ask) -> Quote | PriceList:
         return await self.router.prices(ask.alias, ask.prompt, **ask.whole())
