@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 __all__ = ["Channel", "Orders"]
@@ -32,7 +32,7 @@ class Orders:
     drain: float
     keyed: bool
     config: str | None = None
-    text: str = ""
+    text: str = field(default="", repr=False)
     name: str = ""
     watch: bool = False
     public_url: str | None = None
