@@ -185,10 +185,11 @@ def day(world: World) -> World:
         Rule(kind="drop", match="dropped", probability=0.5),
         Rule(kind="truncate", match="cut", probability=0.5),
         Rule(status=503, error_type="ServiceUnavailableException", match="full", probability=0.5),
+        Rule(kind="drop", match="gone"),
     )
     asks: list[Callable[[], httpx2.Response]] = []
     for number in range(6):
-        for what in ("dropped", "cut", "full", "[blocked-output]", "[blocked-prompt]"):
+        for what in ("dropped", "cut", "full", "gone", "[blocked-output]", "[blocked-prompt]"):
             asks.append(lambda what=what, number=number: world.draw(f"{what} {number}"))  # type: ignore[misc]
             asks.append(lambda what=what, number=number: world.ask(INVOKE, {"prompt": f"{what} native {number}"}))  # type: ignore[misc]
         asks.append(lambda number=number: world.draw("joined", {"idempotency-key": f"k{number // 3}"}))  # type: ignore[misc]
@@ -212,7 +213,7 @@ def test_the_sums_of_a_day_agree(day: World, audit: Path) -> None:
     """Usage, audit and log; with calls that were dropped and cut off among them, which nobody but the bill knows of."""
     usd, held = day.usage()
     deadline = time.monotonic() + 60
-    while len(audit.read_text().splitlines()) < 80 or len([line for line in day.log.found if line.key]) < 84:
+    while len(audit.read_text().splitlines()) < 92 or len([line for line in day.log.found if line.key]) < 96:
         assert time.monotonic() < deadline, "not everything is written down"
         time.sleep(0.05)
     told = [json.loads(line) for line in audit.read_text().splitlines()]
