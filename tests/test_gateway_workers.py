@@ -366,7 +366,9 @@ def test_an_outage_is_told_and_booked(tmp_path: Path, emulator: Emulator, start:
         )
         begun = len(answers)
         until(lambda: len(answers) > begun + 60, "nobody answers")
-        until(lambda: {"drop", "truncate", "error"} <= {one.fault for one in list(emulator.log)}, "not every fault is met")
+        until(
+            lambda: {"drop", "truncate", "error"} <= {one.fault for one in list(emulator.log)}, "not every fault is met"
+        )
         emulator.faults.clear()
         ended = len(answers)
         until(lambda: len(answers) > ended + 20, "nobody answers")
