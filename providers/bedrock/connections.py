@@ -22,8 +22,9 @@ from urllib3.util.wait import wait_for_read
 
 from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, ConnectionFailed
 from .heads import plain_head
+from .in_loop import Odd, converse, deliver
 from .keys import Sealed
-from .waiting import Late, forked, within
+from .waiting import Late, awaited, forked, within
 
 __all__ = ["Connections", "Line", "Reply"]
 
@@ -121,6 +122,19 @@ class Connections:
                 line.close()
         return reply
 
+    async def aexchange(self, head: Sealed, body: bytes, *, deadline: float, connect_timeout: float) -> Reply:
+        """`exchange` for an event loop: only a new connection, or an answer out of the ordinary, takes a thread."""
+        line = self._take() or await self._aopen(connect_timeout, self._left(deadline, sent=False))
+        keep = False
+        try:
+            reply, keep = await self._atalk(line, head, body, deadline)
+        finally:
+            if keep:
+                self._give_back(line)
+            else:
+                line.close()
+        return reply
+
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         with self._lock:
@@ -153,8 +167,14 @@ class Connections:
         try:
             return within(min(limit + _GRACE, left), partial(self._dial, limit), late=Line.close)
         except Late:
-            text = f"no connection to {self.name}: no connection within {limit:.3g} s"
-        raise ConnectionFailed(text, code="connect_timeout")
+            raise self._unconnected(limit) from None
+
+    async def _aopen(self, connect_timeout: float, left: float) -> Line:
+        limit = min(connect_timeout, left)
+        try:
+            return await awaited(min(limit + _GRACE, left), partial(self._dial, limit), late=Line.close)
+        except Late:
+            raise self._unconnected(limit) from None
 
     def _give_back(self, line: Line) -> None:
         line.idle_since = self._clock()
@@ -173,7 +193,37 @@ class Connections:
 
     def _talk(self, line: Line, head: Sealed, body: bytes, deadline: float) -> tuple[Reply, bool]:
         cut = self._write(line, head, body, deadline)
-        stream = _Buffered(_Reader(line.sock, self._clock, deadline), _BUFFER)
+        return self._receive(line, deadline, cut)
+
+    async def _atalk(self, line: Line, head: Sealed, body: bytes, deadline: float) -> tuple[Reply, bool]:
+        cut: OSError | None = None
+        try:
+            await deliver(line.sock, _pieces(head, body), self._left(deadline, sent=False))
+        except TimeoutError:
+            raise self._timeout(sent=False) from None
+        except OSError as error:
+            cut = error
+        left = deadline - self._clock()
+        try:
+            found, data, keep = await converse(line.sock, left, longest=MAX_ANSWER, longest_fault=MAX_FAULT)
+        except Odd as odd:
+            left = max(deadline - self._clock(), 0.0)
+            rest = partial(self._receive, line, deadline, cut, odd.data)
+            try:
+                return await awaited(left + _GRACE, rest)
+            except Late:
+                raise self._timeout(sent=cut is None) from None
+        except TimeoutError:
+            raise self._timeout(sent=cut is None) from None
+        except OSError as error:
+            raise self._unread(error, cut) from None
+        complete = len(data) == found.length
+        reply = Reply(status=found.status, headers=found.headers, body=data, complete=complete)
+        return reply, keep and complete and cut is None
+
+    def _receive(self, line: Line, deadline: float, cut: OSError | None, first: bytes = b"") -> tuple[Reply, bool]:
+        """The answer to what was written, of which ``first`` has been read. ``cut`` is why not all could be written."""
+        stream = _Buffered(_Reader(line.sock, self._clock, deadline, first), _BUFFER)
         try:
             reply, keep = _answer(stream)
             return reply, keep and cut is None
@@ -182,11 +232,9 @@ class Connections:
         except LineTooLong:
             raise BadResponse(f"{self.name} answered with an endless header line") from None
         except (HTTPException, OSError) as error:
-            if cut is not None:
-                raise self._broken(cut, sent=False) from None
-            if isinstance(error, BadStatusLine) and not isinstance(error, ConnectionError):
+            if cut is None and isinstance(error, BadStatusLine) and not isinstance(error, ConnectionError):
                 raise BadResponse(f"{self.name} did not answer in HTTP") from None
-            raise self._broken(error, sent=True) from None
+            raise self._unread(error, cut) from None
         except ValueError as error:
             raise BadResponse(f"{self.name} answered with what can not be read ({type(error).__name__})") from None
         finally:
@@ -194,11 +242,7 @@ class Connections:
 
     def _write(self, line: Line, head: Sealed, body: bytes, deadline: float) -> OSError | None:
         """Send the request. A connection cut on the way is returned: the server may have said why before it hung up."""
-        pieces: list[Any] = [Sealed(head + body)] if len(body) < _BUFFER else [head]
-        if len(body) >= _BUFFER:
-            view = memoryview(body)
-            pieces.extend(view[start : start + _PIECE] for start in range(0, len(body), _PIECE))
-        for piece in pieces:
+        for piece in _pieces(head, body):
             try:
                 line.sock.settimeout(self._left(deadline, sent=False))
                 line.sock.sendall(piece)
@@ -218,11 +262,27 @@ class Connections:
         what = "no complete answer from" if sent else "no time left to send the request to"
         return AttemptTimeout(f"{what} {self.name} within the attempt timeout", may_be_billed=sent)
 
+    def _unconnected(self, limit: float) -> ConnectionFailed:
+        text = f"no connection to {self.name}: no connection within {limit:.3g} s"
+        return ConnectionFailed(text, code="connect_timeout")
+
+    def _unread(self, error: BaseException, cut: OSError | None) -> ConnectionBroken:
+        """Why there is no answer: that the request could not be written comes first."""
+        return self._broken(error if cut is None else cut, sent=cut is None)
+
     def _broken(self, error: BaseException, *, sent: bool) -> ConnectionBroken:
         """The request counts as sent once all of it has been handed to the socket; before that no picture can be made."""
         when = "before its answer was complete" if sent else "while the request was being sent"
         why = getattr(error, "strerror", None) or type(error).__name__
         return ConnectionBroken(f"{self.name} broke the connection {when} ({why})", may_be_billed=sent)
+
+
+def _pieces(head: Sealed, body: bytes) -> list[bytes | memoryview]:
+    """A request as it is written: in one piece, unless its body is large."""
+    if len(body) < _BUFFER:
+        return [Sealed(head + body)]
+    view = memoryview(body)
+    return [head, *(view[start : start + _PIECE] for start in range(0, len(body), _PIECE))]
 
 
 def _answer(stream: _Buffered) -> tuple[Reply, bool]:
@@ -306,7 +366,9 @@ class _Opened:
 class _Reader(io.RawIOBase):
     """Each read gets the time that is left, so that an answer in drops ends in time as well."""
 
-    def __init__(self, sock: Any, clock: Callable[[], float], deadline: float) -> None:
+    def __init__(self, sock: Any, clock: Callable[[], float], deadline: float, first: bytes) -> None:
+        self._first = memoryview(first)
+        """What was read before."""
         self._sock = sock
         self._clock = clock
         self._deadline = deadline
@@ -319,6 +381,10 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self.stopped:
             return None
+        if self._first:
+            count = min(len(buffer), len(self._first))
+            buffer[:count], self._first = self._first[:count], self._first[count:]
+            return count
         left = self._deadline - self._clock()
         if left <= 0:
             raise TimeoutError
