@@ -9,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from .heads import Head, plain_head
+from .waiting import Late, begin
 
-__all__ = ["Odd", "converse", "deliver"]
+__all__ = ["Odd", "awaited", "converse", "deliver"]
+
+T = TypeVar("T")
 
 _FIRST = 64 * 1024
 """Bytes that are read before it is known how long the answer is."""
@@ -55,6 +60,28 @@ async def _writable(loop: asyncio.AbstractEventLoop, sock: Any, seconds: float) 
             await waiter
     finally:
         loop.remove_writer(number)
+
+
+async def awaited(seconds: float, work: Callable[[], T], *, late: Callable[[T], Any] | None = None) -> T:
+    """`lascaux.providers.bedrock.waiting.within` for an event loop, which goes on in the meantime."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def tell(_: Future[T]) -> None:
+        with suppress(RuntimeError):  # the loop may be closed
+            loop.call_soon_threadsafe(_settle, ended)
+
+    outcome = begin(work, late=late)
+    outcome.add_done_callback(tell)
+    try:
+        await asyncio.wait({ended}, timeout=max(seconds, 0.0))
+    except BaseException:
+        if not outcome.cancel() and late is not None and outcome.exception() is None:
+            late(outcome.result())
+        raise
+    if outcome.cancel():
+        raise Late
+    return outcome.result()
 
 
 async def converse(sock: Any, seconds: float, *, longest: int, longest_fault: int) -> tuple[Head, bytes, bool]:

@@ -21,16 +21,18 @@ from ... import __version__
 from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, CredentialsError, InvalidRequest, LascauxError
 from ..types import Target
 from .answer_json import read_json
-from .connections import Connections, Reply
+from .connections import Connections
 from .credentials import Keyring
 from .dialling import dialler
 from .endpoints import Endpoint, ca_bundle, endpoint_for, is_loopback
 from .faults import clean, fault, request_id_of
 from .ids import encode
+from .in_loop import awaited
 from .keys import Proof, Sealed, Token
+from .replies import Reply
 from .sigv4 import sign
 from .spec import SpecKind, kind_of, secrets_of
-from .waiting import Late, awaited, forked
+from .waiting import Late, forked
 
 __all__ = ["MAX_BODY", "Answer", "Transport", "encode_body"]
 

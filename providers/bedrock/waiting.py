@@ -6,7 +6,6 @@ lost silently: it is given back to the one who can close it.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
-__all__ = ["Late", "awaited", "begin", "forked", "within"]
+__all__ = ["Late", "begin", "forked", "within"]
 
 T = TypeVar("T")
 
@@ -59,32 +58,6 @@ def within(seconds: float, work: Callable[[], T], *, late: Callable[[T], Any]) -
         wait([outcome], max(seconds, 0.0))
     except BaseException:
         if not outcome.cancel() and outcome.exception() is None:
-            late(outcome.result())
-        raise
-    if outcome.cancel():
-        raise Late
-    return outcome.result()
-
-
-async def awaited(seconds: float, work: Callable[[], T], *, late: Callable[[T], Any] | None = None) -> T:
-    """`within` for an event loop, which goes on in the meantime."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-
-    def settle() -> None:
-        if not ended.done():
-            ended.set_result(None)
-
-    def tell(_: Future[T]) -> None:
-        with suppress(RuntimeError):  # the loop may be closed
-            loop.call_soon_threadsafe(settle)
-
-    outcome = begin(work, late=late)
-    outcome.add_done_callback(tell)
-    try:
-        await asyncio.wait({ended}, timeout=max(seconds, 0.0))
-    except BaseException:
-        if not outcome.cancel() and late is not None and outcome.exception() is None:
             late(outcome.result())
         raise
     if outcome.cancel():
