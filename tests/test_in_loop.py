@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lascaux.providers.bedrock import in_loop
 from lascaux.providers.bedrock.connections import Connections
 from lascaux.providers.bedrock.dialling import dialler
 from lascaux.providers.bedrock.endpoints import parse_endpoint
@@ -221,3 +222,38 @@ def test_a_connection_that_is_reset() -> None:
         with pytest.raises(ConnectionBroken, match="before its answer was complete") as caught:
             asyncio.run(ask(made, time.monotonic))
         assert caught.value.may_be_billed
+
+
+def test_what_is_whole_is_taken_before_more_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thirty answers that are all there at once only few are in memory at a time, and all arrive."""
+    monkeypatch.setattr(in_loop, "_AT_ONCE", 1_000_000)
+    size = 400_000
+    most = [0]
+
+    class Watched(in_loop._Desk):
+        def hold(self, size: int) -> None:
+            super().hold(size)
+            most[0] = max(most[0], self._held)
+
+    monkeypatch.setattr(in_loop, "_Desk", Watched)
+
+    def talk(sock: Any) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * size)
+        sock.sendall(answer(b"x" * size))
+
+    async def main(made: Connections) -> None:
+        clock = asyncio.get_running_loop().time
+        asked = [asyncio.ensure_future(ask(made, clock)) for _ in range(30)]
+        await asyncio.sleep(0.1)
+        asked[0].cancel()
+        asked[20].cancel()
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        whole = [reply for reply in replies if isinstance(reply, Reply)]
+        assert len(whole) >= 28
+        assert {len(reply.body) for reply in whole} == {size}
+        await asyncio.sleep(0)
+        assert in_loop._desks[asyncio.get_running_loop()]._held == 0
+
+    with peer(talk) as port:
+        asyncio.run(main(connections(f"http://127.0.0.1:{port}")))
+    assert size <= most[0] <= 1_000_000 + size

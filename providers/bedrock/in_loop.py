@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from .heads import Head, plain_head
 from .waiting import Late, begin
@@ -25,6 +27,8 @@ _FIRST = 64 * 1024
 """Bytes that are read before it is known how long the answer is."""
 _TURN = 1024 * 1024
 """Bytes that are read before others get their turn."""
+_AT_ONCE = 8 * 1024 * 1024
+"""Bytes of bodies that are whole and were not taken yet; then no other is read on. A larger one is read alone."""
 
 
 class Odd(Exception):
@@ -93,15 +97,46 @@ async def converse(sock: Any, seconds: float, *, longest: int, longest_fault: in
     sock.settimeout(0.0)
     loop = asyncio.get_running_loop()
     answer = _Answer(loop, sock, longest, longest_fault)
-    number = sock.fileno()
-    loop.add_reader(number, answer.read)
+    answer.watch()
     timer = loop.call_later(max(seconds, 0.0), answer.expire)
     try:
         return await answer.done
     finally:
         timer.cancel()
-        loop.remove_reader(number)
-        answer.release()
+        answer.leave()
+
+
+class _Desk:
+    """Bodies on their way from an event loop's sockets to who asked for them.
+
+    A loop hears of all sockets at once that have something to read. Were all of it read, then all of it would be in memory
+    before the first of them is looked at; so what is whole has to be taken before others are read on. Until then it stays
+    where it is, and the sender waits.
+    """
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._waiting: deque[_Answer] = deque()
+
+    def may_read(self, answer: _Answer) -> bool:
+        """If not, it is told once it may."""
+        if self._held < _AT_ONCE:
+            return True
+        self._waiting.append(answer)
+        return False
+
+    def hold(self, size: int) -> None:
+        """A body is whole."""
+        self._held += size
+
+    def give(self, size: int) -> None:
+        """It was taken."""
+        self._held -= size
+        while self._waiting and self._held < _AT_ONCE:
+            self._waiting.popleft().read_on()
+
+
+_desks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Desk] = WeakKeyDictionary()
 
 
 class _Answer:
@@ -110,7 +145,10 @@ class _Answer:
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: Any, longest: int, longest_fault: int) -> None:
         self.done: asyncio.Future[tuple[Head, bytes, bool]] = loop.create_future()
         self._loop = loop
+        self._desk = _desks.get(loop) or _desks.setdefault(loop, _Desk())
+        self._held = 0
         self._sock = sock
+        self._number = sock.fileno()
         self._sealed = isinstance(sock, ssl.SSLSocket)
         self._longest = longest
         self._longest_fault = longest_fault
@@ -124,11 +162,23 @@ class _Answer:
         """The time is over."""
         self._fail(TimeoutError())
 
-    def release(self) -> None:
-        """Give the buffer back, if it was not handed over."""
-        if self._view is not None:
-            self._view.release()
-            self._view = None
+    def watch(self) -> None:
+        """Read whenever there is something to read."""
+        self._loop.add_reader(self._number, self.read)
+
+    def leave(self) -> None:
+        """Whoever waited has the outcome, or waits no longer."""
+        self._loop.remove_reader(self._number)
+        self._release()
+        if self._held and not self._loop.is_closed():
+            self._loop.call_soon(self._desk.give, self._held)  # once it was looked at
+
+    def read_on(self) -> None:
+        """Others were in the way, and are no more."""
+        if self.done.done():
+            return
+        self.watch()
+        self._loop.call_soon(self.read)
 
     def read(self) -> None:
         """There is something to read, or the connection has ended."""
@@ -168,6 +218,9 @@ class _Answer:
     def _read_body(self, length: int) -> None:
         view = self._view
         assert view is not None
+        if not self._desk.may_read(self):
+            self._loop.remove_reader(self._number)
+            return
         most = self._got + _TURN
         while self._got < length:
             room = length - self._got
@@ -182,9 +235,17 @@ class _Answer:
                 # What the TLS layer has decrypted already, the event loop does not see.
                 self._loop.call_soon(self.read)
                 return
-        self.release()
+        self._release()
         assert self._buffer is not None
+        self._held = self._got
+        self._desk.hold(self._held)
         self._end(self._buffer.getvalue() if self._got == length else self._buffer.getvalue()[: self._got], clean=True)
+
+    def _release(self) -> None:
+        """A view of the buffer stands in its way."""
+        if self._view is not None:
+            self._view.release()
+            self._view = None
 
     def _end(self, body: bytes, *, clean: bool) -> None:
         assert self._head is not None
