@@ -38,12 +38,12 @@ class Served:
 
 
 @contextmanager
-def lascaux(url: str, folder: Path) -> Iterator[tuple[int, int]]:
-    """`lascaux serve` with one worker; its process and port."""
+def lascaux(url: str, folder: Path, **env: str) -> Iterator[tuple[int, int]]:
+    """`lascaux serve` with one worker; its process and port. ``env`` is added to its environment."""
     (folder / "lascaux.yaml").write_text(json.dumps(ours(url)), encoding="utf-8")
     port = _free()
     command = [sys.executable, "-m", "lascaux", "serve", "--port", str(port)]
-    with _running(command, port, folder) as pid:
+    with _running(command, port, folder, **env) as pid:
         yield pid, port
 
 
@@ -73,7 +73,7 @@ def _free() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int, folder: Path) -> Iterator[int]:
+def _running(command: Sequence[str], port: int, folder: Path, **env: str) -> Iterator[int]:
     quiet = {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_LOG": "CRITICAL",
@@ -82,7 +82,7 @@ def _running(command: Sequence[str], port: int, folder: Path) -> Iterator[int]:
     }
     log = folder / f"{port}.log"
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env={**os.environ, **quiet})
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env={**os.environ, **quiet, **env})
     try:
         _wait(process, port, log)
         yield process.pid
