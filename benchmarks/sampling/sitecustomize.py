@@ -1,7 +1,8 @@
 """Samples where every process of a tree spends its CPU: put this folder on PYTHONPATH and name a folder in SAMPLES_INTO.
 
-Python imports a module of this name when it starts. Every millisecond of CPU (or as often as the system's clock ticks) the main thread's stack is looked at, and at
-the end the counts are written down: one file for each process, with a line for each place: samples, file, function.
+Python imports a module of this name when it starts. Every millisecond of CPU, or as often as the system's clock ticks, the
+main thread's stack is looked at; at the end the counts are written down: a file for each process, with a line for each
+place: samples, file, function.
 """
 
 from __future__ import annotations
