@@ -15,9 +15,9 @@ from ..providers.errors import AttemptTimeout, LascauxError
 from ..providers.param_pictures import PICTURE_NAMES
 from .assembly import converted, is_pending
 from .cache import Copy, Entry, NoCache
-from .client import Client, in_context
+from .client import Client
 from .config import Config
-from .crew import Crew, Errand, Underway
+from .crew import Crew, Errand, Underway, in_context
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Lookup, Send, Served, Wait
 from .elsewhere import Elsewhere, Glance
@@ -27,7 +27,7 @@ from .listing import PriceList
 from .records import Result
 from .reload import Reload, Source
 from .runtime import Run, addressed
-from .waits import landed, woken
+from .waits import aside, bell_of, landed, settle, woken
 
 __all__ = ["AsyncRouter"]
 
@@ -97,7 +97,7 @@ class AsyncRouter(Client):
         Parameters and errors are those of `quote`.
         """
         if _may_hold_pictures(params):
-            return await _aside(self._readers, self._list, alias, prompt, params)
+            return await aside(self._readers, self._list, alias, prompt, params)
         return self._list(alias, prompt, params)
 
     async def _explain_aside(self, alias: str, prompt: str, params: dict[str, Any]) -> Explanation:
@@ -105,7 +105,7 @@ class AsyncRouter(Client):
         self._check_open()
         glance = None if self._elsewhere is None else Glance(self._runtime.cache)
         while True:
-            told = await _aside(self._readers, self._explain, alias, prompt, dict(params), glance)
+            told = await aside(self._readers, self._explain, alias, prompt, dict(params), glance)
             if glance is None or self._elsewhere is None or not await glance.seek(self._elsewhere):
                 return told
 
@@ -120,12 +120,16 @@ class AsyncRouter(Client):
     def landing(self, flight: str) -> asyncio.Future[None] | None:
         """Done once the flight of that key has ended, which was led by this process; None if there is none under way."""
         found = self._flights.find(flight)
-        return None if found is None else _bell(found.outcome)
+        return None if found is None else bell_of(found.outcome)
 
     async def _request(self, alias: str, prompt: str, params: dict[str, Any]) -> Result:
         self._bury(asyncio.get_running_loop())
         run, effect = await self._begin_aside(alias, prompt, params)
-        task = asyncio.ensure_future(self._perform_all(run, effect))
+        step = self._look(run, effect)
+        if isinstance(step, tuple) and not is_pending(step):
+            self._generations.leave(run.runtime)
+            return run.finish(step)
+        task = asyncio.ensure_future(self._perform_all(run, step))
         self._requests[task] = run
         task.add_done_callback(partial(self._ended, run))
         try:
@@ -139,6 +143,21 @@ class AsyncRouter(Client):
             raise
         finally:
             del task  # it holds its error, whose traceback holds this frame
+
+    def _look(self, run: Run, effect: Effect | None) -> Effect | Served:
+        """Go on to the first step that may take time. What is in the cache needs none, and no task."""
+        try:
+            effect = effect or next(run.flow)
+            if isinstance(effect, Lookup) and effect.flight is None:
+                effect = run.flow.send(run.instant(effect))
+        except StopIteration as end:
+            served: Served = end.value
+            return served
+        except BaseException as error:
+            run.fail(error)
+            self._generations.leave(run.runtime)
+            raise
+        return effect
 
     def _bury(self, loop: asyncio.AbstractEventLoop) -> None:
         """Another event loop than last time: end what earlier ones have left behind when they were closed."""
@@ -160,12 +179,12 @@ class AsyncRouter(Client):
         else:
             task.exception()  # looked at, so that nobody complains about a failure that no caller is left for
 
-    async def _perform_all(self, run: Run, effect: Effect | None) -> Result:
+    async def _perform_all(self, run: Run, step: Effect | Served) -> Result:
         try:
-            served = await self._drive(run, run.flow, effect)
+            served = step if isinstance(step, tuple) else await self._drive(run, run.flow, step)
             if is_pending(served):
                 # Not in the threads for calls: these are many, and each conversion holds a decoded picture.
-                served = await _aside(self._converters, converted, served)
+                served = await aside(self._converters, converted, served)
             return run.finish(served)
         except BaseException as error:
             run.fail(error)
@@ -186,7 +205,7 @@ class AsyncRouter(Client):
         trail = options.trail(route, started)
         future = self._readers.submit(in_context(self._plan), alias, prompt, params, started)
         try:
-            await asyncio.wait({_bell(future)}, timeout=trail.deadline - clock())
+            await asyncio.wait({bell_of(future)}, timeout=trail.deadline - clock())
             if not future.done():
                 raise too_late(trail, 0, None)
         except BaseException as error:
@@ -350,32 +369,6 @@ def _no_thread() -> AttemptTimeout:
     return AttemptTimeout("no thread was free in time to make the call", may_be_billed=False)
 
 
-def _bell(future: Future[Any]) -> asyncio.Future[None]:
-    """Done once ``future`` is. `asyncio.wrap_future` would tie it, with its outcome, into a ring for the collector."""
-    loop = asyncio.get_running_loop()
-    bell: asyncio.Future[None] = loop.create_future()
-
-    def ring(_: Future[Any]) -> None:
-        with suppress(RuntimeError):  # the event loop may be closed
-            loop.call_soon_threadsafe(_settle, bell)
-
-    future.add_done_callback(ring)
-    return bell
-
-
-async def _aside(pool: ThreadPoolExecutor, function: Callable[..., T], *args: Any) -> T:
-    """What a function gives in a thread of ``pool``. Cancelled, it does not begin, if it has not yet."""
-    future = pool.submit(in_context(function), *args)
-    try:
-        await _bell(future)
-        return future.result()
-    except asyncio.CancelledError:
-        future.cancel()
-        raise
-    finally:
-        del future  # it holds its error, whose traceback holds this frame
-
-
 def _returned(loop: asyncio.AbstractEventLoop, bell: asyncio.Future[None], run: Run, flow: Flow) -> None:
     """A call has ended in its thread: say so. If nobody can be told, for the loop is closed, give its place back."""
     if loop.is_closed():
@@ -383,12 +376,7 @@ def _returned(loop: asyncio.AbstractEventLoop, bell: asyncio.Future[None], run: 
         _close(run.flow)
         return
     with suppress(RuntimeError):  # it may be closed at this moment
-        loop.call_soon_threadsafe(_settle, bell)
-
-
-def _settle(bell: asyncio.Future[None]) -> None:
-    if not bell.done():
-        bell.set_result(None)
+        loop.call_soon_threadsafe(settle, bell)
 
 
 def _close(flow: Flow) -> None:

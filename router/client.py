@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import os
 import weakref
@@ -25,6 +24,7 @@ from .assembly import converted
 from .build import build
 from .cache import Flights
 from .config import Config, Origin
+from .crew import in_context
 from .edits import edit_params, explained_params, variation_params
 from .effects import Flow, Gather, Join, Send, Served, Wait
 from .elsewhere import Glance
@@ -39,7 +39,7 @@ from .share import WHOLE, Share
 from .status import Status, status_of
 from .watch import Watcher
 
-__all__ = ["Client", "Router", "in_context"]
+__all__ = ["Client", "Router"]
 
 log = logging.getLogger(__name__)
 
@@ -376,12 +376,6 @@ def _watch_current(
     """Look at the files of the configuration in use; at nothing if it came from none."""
     origin = generations.current.config.origin
     watcher.watch(origin.watched if origin else (), loaded)
-
-
-def in_context(function: Callable[..., T]) -> Callable[..., T]:
-    """Run ``function`` in another thread with this thread's context, so that spans keep their parents."""
-    context = contextvars.copy_context()
-    return lambda *args: context.run(function, *args)
 
 
 def _outcome(future: Future[Served]) -> Served | LascauxError:

@@ -6,6 +6,7 @@ bookkeeping costs more than the hand-over itself: a future with a condition, a w
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from asyncio import AbstractEventLoop
@@ -13,14 +14,22 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Crew", "Errand", "Underway"]
+__all__ = ["Crew", "Errand", "Underway", "in_context"]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 _LINGER = 0.2
 """Seconds for which a thread waits for more. A program that ends without closing its router waits as long, at most."""
+
+
+def in_context(function: Callable[..., T]) -> Callable[..., T]:
+    """Run ``function`` in another thread with this thread's context, so that spans keep their parents."""
+    context = contextvars.copy_context()
+    return lambda *args: context.run(function, *args)
 
 
 class Errand:
