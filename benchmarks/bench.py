@@ -1,6 +1,6 @@
 """Lascaux beside hand-written boto3 and LiteLLM: CPU, pictures per second, memory. Writes docs/performance.* .
 
-    python benchmarks/bench.py [--rounds 5] [--seconds 0.5] [--only library,gateways,starts,patience]
+    python benchmarks/bench.py [--rounds 5] [--seconds 0.5] [--only library,patience,gateways,rooms,starts]
 
 Everything runs on loopback against an instant backend in a process of its own; contestants are processes that take turns,
 and figures are medians over the rounds. CPU time counts all threads of a process. Nothing of the router is switched off:
@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lascaux.benchmarks import gateways, starts
+from lascaux.benchmarks import gateways, rooms, starts
 from lascaux.benchmarks.backend import running
 from lascaux.benchmarks.bench_page import plot, write
 from lascaux.benchmarks.contest import LITELLM, contest
@@ -72,12 +72,18 @@ def served(rounds: int) -> dict[str, Any]:
             print(f"gateways, {name} ...", file=sys.stderr)
             told = gateways.contest(url, Path(folder), concurrency=32, rounds=rounds, seconds=3.0)
             found[f"{name}, 32"] = {one: asdict(figure) for one, figure in told.items()}
+            sockets = gateways.relayed(url, Path(folder), concurrency=32, rounds=rounds, seconds=2.0)
+            found[f"bare sockets, {name}"] = {"cpu_us": sockets}
     with running(SIZES["2 MB"]) as url, tempfile.TemporaryDirectory() as folder:
-        told = gateways.contest(url, Path(folder), concurrency=128, rounds=2, seconds=6.0)
+        told = gateways.contest(url, Path(folder), concurrency=128, rounds=rounds, seconds=4.0)
         found["2 MB, 128"] = {one: asdict(figure) for one, figure in told.items()}
-        sockets = gateways.relayed(url, Path(folder), concurrency=32, rounds=rounds, seconds=2.0)
-        found["bare sockets, 2 MB"] = {"cpu_us": sockets}
     return found
+
+
+def profiled() -> dict[str, Any]:
+    """Where the gateway's CPU goes."""
+    print("the gateway's rooms ...", file=sys.stderr)
+    return {name: rooms.profile(size, concurrency=32, seconds=20.0) for name, size in SIZES.items()}
 
 
 def begun(rounds: int) -> dict[str, Any]:
@@ -97,7 +103,7 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} shared cores",
         "boto3": version("boto3"),
         "litellm": theirs,
-        "uvicorn": version("uvicorn"),
+        "uvloop": version("uvloop"),
     }
 
 
@@ -106,7 +112,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each contestant in each round")
     parser.add_argument(
-        "--only", default="library,patience,gateways,starts", help="parts, with commas; others are kept"
+        "--only", default="library,patience,gateways,rooms,starts", help="parts, with commas; others are kept"
     )
     options = parser.parse_args()
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -116,6 +122,7 @@ def main() -> None:
         "library": lambda: library(options.rounds, options.seconds),
         "patience": lambda: patience(options.rounds),
         "gateways": lambda: served(options.rounds),
+        "rooms": profiled,
         "starts": lambda: begun(options.rounds),
     }
     found["machine"] = machine() | {"rounds": str(options.rounds)}

@@ -15,7 +15,7 @@ PAGE = """\
 # Performance
 
 Measured by `make bench` (`benchmarks/bench.py`) on {system}, Python {python}, boto3 {boto3}, LiteLLM {litellm},
-uvicorn {uvicorn}; median of {rounds} rounds, contestants in turns on one machine, so that ratios hold where microseconds do
+uvloop {uvloop}; median of {rounds} rounds, contestants in turns on one machine, so that ratios hold where microseconds do
 not. All figures: [performance.json](performance.json). Nothing of the router is switched off: routing, pricing, cache keys,
 breakers, no-op telemetry.
 
@@ -47,7 +47,11 @@ With the OpenTelemetry SDK's tracer and meter on, one call at a time: {telemetry
 |---|---|---|---|---|---|
 {gateways}
 
-Bare sockets that pass the bytes of a 2 MB picture on take {sockets:.0f} us of CPU.
+{sockets}
+
+### Where the gateway's CPU goes
+
+{rooms}
 
 ## Beginning
 
@@ -57,6 +61,7 @@ Bare sockets that pass the bytes of a 2 MB picture on take {sockets:.0f} us of C
 """
 
 
+_LEAST_SHARE = 0.01
 UNKNOWN = "| not measured in this run | – | – |"
 
 
@@ -199,7 +204,8 @@ def write(found: Found, path: Path) -> str:
         )
         or UNKNOWN,
         gateways="\n".join(_gateways(found.get("gateways", {}))),
-        sockets=found.get("gateways", {}).get("bare sockets, 2 MB", {}).get("cpu_us", float("nan")),
+        sockets=_bare(found.get("gateways", {})),
+        rooms="\n".join(_rooms(found.get("rooms", {}))),
         starts="\n".join(_starts(found.get("starts", {}))) or UNKNOWN,
     )
     path.write_text(text, encoding="utf-8")
@@ -213,6 +219,46 @@ def _gateways(found: Found) -> list[str]:
             figures = f"{row['rate']:,.0f} | {row['cpu_us']:,.0f} us | {row['p99']:.2f} s | {row['peak'] / 1e6:,.0f} MB"
             lines.append(f"| {place} | {name} | {figures} |")
     return lines
+
+
+TIMES = {"1 KB": 12, "2 MB": 9}
+"""How often LiteLLM's requests per second the goals ask for."""
+
+
+def _bare(found: Found) -> str:
+    """What is left for a gateway that keeps the goals, when the system has taken its part."""
+    lines = []
+    for size, times in TIMES.items():
+        if f"{size}, 32" in found and f"bare sockets, {size}" in found:
+            theirs, bare = found[f"{size}, 32"]["LiteLLM"]["cpu_us"], found[f"bare sockets, {size}"]["cpu_us"]
+            lines.append(
+                f"At {size}, bare sockets that pass request and answer on, in threads and with nothing looked at, take "
+                f"{bare:,.0f} us of CPU. A gateway with {times} times LiteLLM's requests per second on one core has "
+                f"{theirs / times:,.0f} us for everything."
+            )
+    return "\n\n".join(lines)
+
+
+def _rooms(found: Found) -> list[str]:
+    if not found:
+        return ["Not measured in this run."]
+    names = sorted({name for one in found.values() for name in one["rooms"]}, key=lambda name: -_most(found, name))
+    lines = [
+        "From samples of the worker's stack (`python benchmarks/rooms.py`), 32 connections. Work in C counts for the",
+        "function that called it; the event loop's is the system's sending and receiving, too.",
+        "",
+        "| Room | " + " | ".join(f"us per request, {size}" for size in found) + " |",
+        "|---|" + "---|" * len(found),
+    ]
+    for name in names:
+        if _most(found, name) >= _LEAST_SHARE:
+            figures = [f"{one['rooms'].get(name, 0.0) * one['cpu_us']:,.0f}" for one in found.values()]
+            lines.append(f"| {name} | " + " | ".join(figures) + " |")
+    return lines
+
+
+def _most(found: Found, name: str) -> float:
+    return float(max(one["rooms"].get(name, 0.0) for one in found.values()))
 
 
 def _starts(found: Found) -> list[str]:
