@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 import pybase64
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux.providers.bedrock.families import family_for
 from lascaux.providers.catalog import Catalog
@@ -665,7 +665,7 @@ WIRES = {
 }
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, deadline=None)
 @given(st.sampled_from(list(SERVICES)), ASKED, st.booleans())
 def test_nothing_is_dropped_silently(task: Task, fields: dict[str, Any], least: bool) -> None:
     """Each thing given is in the body, in a warning, or in the error."""
@@ -681,7 +681,8 @@ def test_nothing_is_dropped_silently(task: Task, fields: dict[str, Any], least: 
         assert refused.parameter in str(refused)
         return
     (body, said) = calls[0].body, {warning.parameter for warning in calls[0].warnings}
-    assert not (fields["strict"] and said)
+    if fields["strict"]:
+        assert said <= {"seed"}  # 0 lets the model choose, which is said and not refused
     once = SERVICES[task].seed is None
     assert len(calls) == (1 if once else fields.get("n", 1))
     assert not once or fields.get("n", 1) == 1 or "n" in said

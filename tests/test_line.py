@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux import AsyncRouter, Router
 from lascaux.emulator import Emulator, Faults
@@ -23,7 +23,7 @@ from lascaux.router.retry import RetryPolicy
 CORE = "stability.stable-image-core-v1:1"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_first_come_is_first_served(world: Any, seed: int) -> None:
     """Behind one or several limits: nobody who came later is sent earlier."""
