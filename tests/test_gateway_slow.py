@@ -149,7 +149,7 @@ def test_a_body_that_drips_holds_no_place(path: str) -> None:
 def test_a_steady_client_is_waited_for_but_not_for_ever() -> None:
     """What comes at the rate that is asked for may take the whole time, and no more."""
     body = json.dumps(ASK).encode().ljust(6000)
-    steady = {"body_grace": 0.4, "body_rate": 200}  # a thousand bytes are good for five seconds
+    steady: dict[str, Any] = {"body_grace": 0.4, "body_rate": 200}  # a thousand bytes are good for five seconds
     with running(application(body_seconds=60.0, **steady)) as (url, _), connected(url) as line:
         line.sendall(head(len(body)) + body[:1000])
         for begin in range(1000, len(body), 1000):

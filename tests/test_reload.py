@@ -71,7 +71,7 @@ def join_noted(router: Router) -> threading.Event:
         joined.set()
         return found
 
-    router._flights.join = noted  # type: ignore[method-assign]
+    router._flights.join = noted  # type: ignore[method-assign,assignment]
     return joined
 
 

@@ -62,7 +62,7 @@ def joins(router: Router | AsyncRouter) -> threading.Semaphore:
         joined.release()
         return found
 
-    router._flights.join = counted  # type: ignore[method-assign]
+    router._flights.join = counted  # type: ignore[method-assign,assignment]
     return joined
 
 
