@@ -313,7 +313,11 @@ def test_tasks_stand_in_line_without_threads(emulator: Emulator) -> None:
     """Forty tasks behind two places own two threads; one that is cancelled leaves the line."""
 
     go = threading.Event()
-    emulator.on_record = lambda record: None if go.wait(60) else None
+
+    def hold(record: Any) -> None:
+        go.wait(60)
+
+    emulator.on_record = hold
 
     async def scenario() -> None:
         async with AsyncRouter(config(emulator)) as router:
