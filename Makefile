@@ -49,7 +49,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python -m lascaux demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types contracts test
 
