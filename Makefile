@@ -19,6 +19,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+#: Hundreds of processes start in a run of the tests; where this is set each of them would compile the whole package anew.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .PHONY: help demo test check lint types contracts clients node chromium scenarios fuzz bench bench-pick bench-routing bench-memory simulate wheel schema docs page clean
@@ -47,7 +49,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python -m lascaux demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types contracts test
 

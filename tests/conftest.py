@@ -23,9 +23,16 @@ from lascaux.router.health import State
 if TYPE_CHECKING:
     from lascaux.tests.clients.stage import Driver, Stage
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+#: Every run sees the same examples; ``--hypothesis-profile=explore`` looks for new ones.
+settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("explore", settings.get_profile("default"), derandomize=False)
+settings.load_profile("default")
 
 Script = Callable[[Target, float], tuple[float, LascauxError | None]]
 """(target, now) -> (latency in seconds, error or None)."""

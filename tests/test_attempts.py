@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux.providers.errors import (
     AttemptTimeout,
@@ -335,7 +335,7 @@ def scenario(world: Any, seed: int) -> Any:
     return w
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_happens_the_rules_hold(world: Any, seed: int) -> None:
     """It ends before the deadline, keeps to attempts, budget, breakers and limits, and its records add up."""
@@ -379,7 +379,7 @@ def check_limits(w: Any, deployment: Any) -> None:
         assert all(later - earlier >= 60 - 1e-6 for earlier, later in zip(times, times[rpm:], strict=False))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_healthy_deployment_behind_the_chain_saves_every_request(world: Any, seed: int) -> None:
     """With one deployment that always answers, only errors of the caller are ever seen."""

@@ -399,6 +399,6 @@ def test_loading_is_quick_and_lazy() -> None:
 
 def _duration(work: object) -> float:
     assert callable(work)
-    start = time.perf_counter()
+    start = time.thread_time()
     work()
-    return time.perf_counter() - start
+    return time.thread_time() - start

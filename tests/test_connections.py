@@ -324,7 +324,7 @@ def test_an_answer_in_drops_ends_with_the_attempt(
     assert type(error) is AttemptTimeout
     assert error.may_be_billed
     assert str(error) == "no complete answer from peer within the attempt timeout"
-    assert 0.25 < clock() - started < 2
+    assert 0.25 < clock() - started < 10
     assert connections.idle == 0
 
 
@@ -541,7 +541,7 @@ def test_a_connection_that_comes_too_late(peer: Peer, clock: Clock) -> None:
     connections = Connections("peer", dial, size=4, clock=clock)
     started = time.monotonic()
     error = failure(connections, clock, timeout=0.2)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     assert (type(error), error.code, error.may_be_billed) == (ConnectionFailed, "connect_timeout", False)
     assert str(error) == "no connection to peer: no connection within 0.2 s"
     go_on.set()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux import AsyncRouter, InvalidRequest, Router
 from lascaux.cli.app import app
@@ -153,7 +153,7 @@ def test_amazon_cuts_out_into_webp_and_not_into_jpeg(router: Router) -> None:
         router.edit("titan", image=source, task="remove_background", output_format="jpeg")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(
     name=st.sampled_from(sorted(MODELS)),
     seed=st.integers(1, 10**6),

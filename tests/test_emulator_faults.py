@@ -219,11 +219,12 @@ def test_a_proxy_answers_html(emulator: Emulator) -> None:
 def test_a_black_hole_swallows_until_the_client_or_the_emulator_ends() -> None:
     """A read timeout for one client; the end of the connection for the other when the emulator stops."""
     emulator = Emulator(canvas="fast", faults=Faults(rules=[Rule(kind="black_hole")])).start()
+    swallowed = threading.Semaphore(0)
+    emulator.on_record = lambda _: swallowed.release()
     with pytest.raises(TimeoutError):
         call(emulator, timeout=0.1)
+    assert swallowed.acquire(timeout=10)
     outcome: list[BaseException] = []
-    swallowed = threading.Event()
-    emulator.on_record = lambda _: swallowed.set()
 
     def wait() -> None:
         try:
@@ -233,7 +234,7 @@ def test_a_black_hole_swallows_until_the_client_or_the_emulator_ends() -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    assert swallowed.wait(10)
+    assert swallowed.acquire(timeout=10)
     emulator.stop()
     waiting.join(10)
     assert len(outcome) == 1

@@ -397,7 +397,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(MODELS), st.integers(1, 5), ANSWERS)
 def test_any_answer_is_a_result_or_a_known_error(model: Model, n: int, payload: Any) -> None:
     """No JSON can make a family raise anything but the three errors, or hand out what is not a picture."""
@@ -475,7 +475,7 @@ def every_key(body: Mapping[str, Any]) -> set[str]:
     return set(body).union(*(every_key(value) for value in body.values() if isinstance(value, Mapping)))
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(st.sampled_from(MODELS), REQUESTS)
 def test_nothing_is_dropped_silently(model: Model, fields: dict[str, Any]) -> None:
     """Whatever is asked, each parameter stands in the body, in a warning, or in an InvalidRequest."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux.providers.bedrock.families import FAMILIES, family_for
 from lascaux.providers.catalog import Catalog, Model
@@ -383,7 +383,7 @@ def sides_of(config: Mapping[str, Any]) -> dict[str, int]:
     return dict(zip(("width", "height"), config.get("sides", ()), strict=False))
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None)
 @given(st.sampled_from(MODELS), REQUESTS)
 def test_every_body_is_of_one_dialect_and_nothing_is_lost(model: Model, params: dict[str, Any]) -> None:
     """Each thing given is in the bodies, in a warning, or in the error; no field is another family's."""

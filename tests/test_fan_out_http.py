@@ -144,8 +144,8 @@ def test_all_of_them_failed_is_one_error(emulator: Emulator) -> None:
 class Watched:
     """How many calls the emulator had in hand at once: it is told when one begins and when its answer is made."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.lock = threading.Lock()
+    def __init__(self, emulator: Emulator, *, alone: bool) -> None:
+        self.lock, self.alone, self.met = threading.Lock(), alone, threading.Event()
         self.now = self.most = self.calls = 0
         self.inner = emulator._respond
 
@@ -154,7 +154,10 @@ class Watched:
             self.now += 1
             self.calls += 1
             self.most = max(self.most, self.now)
+            if self.now > 1:
+                self.met.set()
         try:
+            assert self.alone or self.met.wait(30)
             threading.Event().wait(0.02)  # long enough for others to arrive
             return self.inner(request, secure)
         finally:
@@ -167,7 +170,7 @@ class Watched:
 def test_no_more_calls_in_flight_than_the_limit(limit: int | None, expected: int, how: int) -> None:
     """Six pictures: all delivered, never more at once than the deployment may take, and as many as it may."""
     watched = Emulator(canvas="fast")
-    watch = Watched(watched)
+    watch = Watched(watched, alone=limit == 1)
     watched._respond = watch  # type: ignore[method-assign]
     with watched:
         more: dict[str, Any] = {"limits": {"concurrency": limit}} if limit else {}

@@ -325,11 +325,11 @@ def test_a_hostile_text_costs_no_time(text: str) -> None:
     """A megabyte in message, type or page is read in no time, whatever it is made of."""
     text *= 1_000_000 // len(text)
     body = json.dumps({"message": text, "__type": text}).encode()
-    started = time.perf_counter()
+    started = time.thread_time()
     fault(400, {"x-amzn-errortype": text}, body, secrets=["s" * 40, "t" * 900])
     fault(400, {}, body)
     fault(502, {"content-type": "text/html"}, text.encode())
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_a_secret_at_the_cut_is_not_shown() -> None:

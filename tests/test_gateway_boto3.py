@@ -330,7 +330,7 @@ def test_what_cost_nothing_may_come_again(gateway: Running, rule: Rule, name: st
 def test_a_second_sending_waits_for_what_the_first_brings(gateway: Running) -> None:
     """A client whose patience ends before the picture is there pays once, though the call can not be cached."""
     gateway.emulator.faults = Faults(latency=0.8)
-    client = gateway.client(read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 3})
+    client = gateway.client(read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 8})
     answer, _ = invoke(client, CORE, {"prompt": "an otter"})
     assert len(answer["images"]) == 1
     assert gateway.emulator.billed == 1

@@ -183,6 +183,7 @@ def day(world: World) -> World:
     faults = world.emulator.faults
     faults.add(
         Rule(kind="drop", match="dropped", probability=0.5),
+        Rule(kind="truncate", match="cut 0"),
         Rule(kind="truncate", match="cut", probability=0.5),
         Rule(status=503, error_type="ServiceUnavailableException", match="full", probability=0.5),
         Rule(kind="drop", match="gone"),

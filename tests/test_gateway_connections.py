@@ -25,7 +25,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body"})
 
 
-async def talk(kind: type[PatientProtocol], *said: bytes) -> list[bytes]:
+async def talk(kind: type[PatientProtocol], *said: bytes, patience: float = 30.0) -> list[bytes]:
     """What connections that say this, all open at once, have heard when the server has closed them; '...' if it has not."""
     config = uvicorn.Config(application, http=kind, ws="none", lifespan="off", log_config=None)
     config.load()
@@ -40,7 +40,7 @@ async def talk(kind: type[PatientProtocol], *said: bytes) -> list[bytes]:
     async def heard(reader: asyncio.StreamReader) -> bytes:
         got = b""
         try:
-            while chunk := await asyncio.wait_for(reader.read(999), 0.8):
+            while chunk := await asyncio.wait_for(reader.read(999), patience):
                 got += chunk
         except TimeoutError:
             return got + b"..."
@@ -74,9 +74,8 @@ def test_who_sends_no_whole_head_is_closed(hasty: type[PatientProtocol]) -> None
 
 def test_who_has_sent_a_head_is_not_hurried(hasty: type[PatientProtocol]) -> None:
     """A slow answer, a slow body and an idle connection between requests are no heads."""
-    slow, body, idle = asyncio.run(
-        talk(hasty, GET.replace(b"/ ", b"/slow ", 1), b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", GET)
-    )
+    half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
+    slow, body, idle = asyncio.run(talk(hasty, GET.replace(b"/ ", b"/slow ", 1), half, GET, patience=2.0))
     assert slow.startswith(b"HTTP/1.1 204")
     assert body == b"..."
     assert idle.endswith(b"...")
@@ -84,7 +83,8 @@ def test_who_has_sent_a_head_is_not_hurried(hasty: type[PatientProtocol]) -> Non
 
 def test_no_more_connections_than_half_the_descriptors() -> None:
     """Those beyond are closed at once; those within are served."""
-    answers = asyncio.run(talk(protocol(4), GET, GET, GET))
+    once = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    answers = asyncio.run(talk(protocol(4), once, once, once))
     assert [answer[:12] for answer in answers] == [b"HTTP/1.1 204", b"HTTP/1.1 204", b""]
 
 

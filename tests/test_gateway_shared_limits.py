@@ -294,7 +294,7 @@ def process(folder: Path, *numbers: int) -> subprocess.Popen[str]:
 def test_processes_that_race_keep_to_the_limits(tmp_path: Path) -> None:
     """As fast as they can: exactly ``rpm`` are let in, and never more than ``concurrency`` at once."""
     rpm, concurrency = 600, 2
-    racers = [process(tmp_path, index, 3, rpm, concurrency, 20) for index in range(3)]
+    racers = [process(tmp_path, index, 3, rpm, concurrency, 50) for index in range(3)]
     for racer in racers:
         assert racer.stdin is not None
         racer.stdin.write("go\n")
@@ -413,7 +413,7 @@ def test_counts_that_a_stopped_process_holds_stop_nobody(tmp_path: Path) -> None
             while not all(one.done() for one in asked):
                 await asyncio.sleep(0.001)
                 slowest, last = max(slowest, time.monotonic() - last), time.monotonic()
-            assert slowest < 1.0
+            assert slowest < 1.9, "who waits for the counts waits for two seconds"
             assert last - before < 10
             for one in asked:
                 error = one.exception()

@@ -270,7 +270,7 @@ def test_a_killed_worker_harms_nobody_else(tmp_path: Path, emulator: Emulator, s
     gateway = start()
     assert gateway.pid(0) != gateway.pid(1) != gateway.process.pid
     killed, others = gateway.callers("0", 4), gateway.callers("1", 3)
-    emulator.faults.latency = 1.0
+    emulator.faults.latency = PATIENCE  # those that are killed do not end before
     with ThreadPoolExecutor(4) as pool:
         lost = [pool.submit(caller.draw, f"lost otter {number}") for number, caller in enumerate(killed)]
         until(lambda: emulator.billed == 4, "the calls do not arrive")

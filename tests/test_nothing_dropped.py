@@ -218,7 +218,7 @@ def told(name: str, spelling: str, value: Any, warnings: Any) -> bool:
     return any(root(warning.parameter) & names_in(name, spelling, value) for warning in warnings)
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(asks())
 def test_each_parameter_is_used_or_named(ask: Ask) -> None:
     """Used means that without it something else would be sent, or nothing."""
@@ -272,7 +272,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(ask=asks())
 def test_what_was_prepared_arrives_and_is_said_to_the_caller(ask: Ask, emulator: Emulator) -> None:
     """Through the Router and over HTTP: the same bodies, every warning in the result, and the format that was asked for."""

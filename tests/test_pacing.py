@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lascaux.providers.errors import Throttled
 from lascaux.router.learning import Quota
@@ -87,7 +87,7 @@ class Place:
         return sum(first * 60 <= at - 1000 < last * 60 for at in self.refused)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None)
 @given(quota=st.integers(1, 200), seed=st.integers(0, 9999))
 def test_a_hidden_quota_is_used_in_full_and_seldom_hit(world: Any, quota: int, seed: int) -> None:
     """After two minutes 97 % of a sliding window's quota comes through; 2 % are throttled, or four calls."""
@@ -181,7 +181,7 @@ class Late(Place):
         self.world.at(arrives + self.rng.uniform(1.0, 6.0), resume, self.world._pictures(send.call))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None)
 @given(rpm=st.integers(1, 120), seed=st.integers(0, 9999), thread=st.sampled_from([0.0, 0.2, 3.0]))
 def test_declared_rpm_is_kept_where_calls_arrive(world: Any, rpm: int, seed: int, thread: float) -> None:
     """However long calls wait for threads and travel (up to half a second), no minute sees more than rpm."""

@@ -148,7 +148,7 @@ def opened(browser: Any, url: str) -> Iterator[Callable[..., Tab]]:
                 "window.violations = [];"
                 "document.addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
             )
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(45_000)
             tab = Tab(context.new_page(), address)
             origin = "/".join(address.split("/")[:3]) + "/"
             tab.page.on(

@@ -312,7 +312,7 @@ def test_an_sts_that_says_nothing() -> None:
             started = time.monotonic()
             with pytest.raises(ConnectionFailed) as caught:
                 bedrock.send(target, call, timeout=0.3)
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 4
             assert (caught.value.code, caught.value.may_be_billed) == ("credentials_timeout", False)
         bedrock.close()
 

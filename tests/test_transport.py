@@ -446,7 +446,7 @@ def test_a_proxy_in_drops(monkeypatch: pytest.MonkeyPatch) -> None:
         transport = Transport(connect_timeout=0.2)
         started = time.monotonic()
         error = refused(transport, target("https://bedrock.test"))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4
         over.set()
         thread.join()
     assert (type(error), error.code) == (ConnectionFailed, "connect_timeout")
