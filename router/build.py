@@ -23,6 +23,7 @@ from ..providers.errors import LascauxError
 from ..providers.types import Credentials, Target, Task, Warning
 from .cache import Cache, MemoryCache, NoCache
 from .config import AliasConfig, Config, DeploymentConfig
+from .config.collector import uncollected
 from .context import Context, Guard
 from .deployment import Deployment, wire_id
 from .errors import ConfigError, UnknownAlias
@@ -49,6 +50,7 @@ _PASSED_THROUGH = 1000
 """Models that came in by a pattern and are remembered with their live state."""
 
 
+@uncollected()
 def build(
     config: Config,
     *,
@@ -68,6 +70,7 @@ def build(
     return builder.runtime(provider, clock or time.monotonic, tracer_provider, meter_provider)
 
 
+@uncollected()
 def rebuild(config: Config, previous: Runtime) -> Runtime:
     """The same from a newer configuration. What did not change brings its live state with it.
 
@@ -238,7 +241,11 @@ class _Builder:
 
     def _quota(self, target: Target) -> Quota:
         """What AWS keeps per account, region and model is learned together."""
-        return self.quotas.setdefault(account_of(target), Quota())
+        account = account_of(target)
+        found = self.quotas.get(account)
+        if found is None:
+            found = self.quotas[account] = Quota()
+        return found
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile

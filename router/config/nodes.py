@@ -46,18 +46,18 @@ for _kind, _pattern, _first in (
     for _character in _first:
         _SHAPES.setdefault(_character, []).append((_kind, re.compile(rf"(?:{_pattern})\Z")))
 
-Scalar = tuple[str, str, Any]
-"""Text, kind (``str``, ``int``, ... or a tag without meaning here) and mark. A plain tuple: most nodes are scalars."""
+Scalar = tuple[str, str, int, int]
+"""Text, kind (``str``, ``int``, ... or a tag without meaning here), line and column. Plain, as most nodes are scalars."""
 
 
 class Collection:
     """A mapping or a list."""
 
-    __slots__ = ("children", "kind", "mark")
+    __slots__ = ("children", "kind", "place")
 
-    def __init__(self, kind: str, mark: Any) -> None:
+    def __init__(self, kind: str, place: Place) -> None:
         self.kind = kind
-        self.mark = mark
+        self.place = place
         self.children: list[Node] = []
         """Entries, or keys and values by turns."""
 
@@ -67,8 +67,8 @@ class Sequence(Collection):
 
     __slots__ = ("entries",)
 
-    def __init__(self, kind: str, mark: Any) -> None:
-        super().__init__(kind, mark)
+    def __init__(self, kind: str, place: Place) -> None:
+        super().__init__(kind, place)
         self.entries: list[Node] | None = None
 
 
@@ -77,8 +77,8 @@ class Mapping(Collection):
 
     __slots__ = ("pairs",)
 
-    def __init__(self, kind: str, mark: Any) -> None:
-        super().__init__(kind, mark)
+    def __init__(self, kind: str, place: Place) -> None:
+        super().__init__(kind, place)
         self.pairs: dict[str, tuple[Scalar, Node]] | None = None
 
 
@@ -105,10 +105,11 @@ def compose(text: str, fail: Callable[[str, Place], NoReturn]) -> tuple[Node | N
         kind = type(event)
         node: Node
         if kind is yaml.ScalarEvent:
-            node = (event.value, _scalar_kind(event), event.start_mark)
+            mark = event.start_mark
+            node = (event.value, _scalar_kind(event), mark.line + 1, mark.column + 1)
         elif kind in _COLLECTIONS:
             shape, default = _COLLECTIONS[kind]
-            node = shape(_tag(event, default), event.start_mark)
+            node = shape(_tag(event, default), _place(event))
             if len(around) == MAX_DEPTH:
                 fail(f"is nested deeper than {MAX_DEPTH} levels", place_of(node))
         elif kind is yaml.AliasEvent:
@@ -121,11 +122,11 @@ def compose(text: str, fail: Callable[[str, Place], NoReturn]) -> tuple[Node | N
             documents += kind is yaml.DocumentStartEvent
             if documents > 1:
                 more = "has more than one YAML document; keep one, without '---' in between"
-                fail(more, _position(event.start_mark))
+                fail(more, _place(event))
             continue
         nodes += 1
         if nodes > MAX_NODES:
-            fail(f"has more than {MAX_NODES} values", _position(event.start_mark))
+            fail(f"has more than {MAX_NODES} values", _place(event))
         children.append(node)
         if event.anchor is not None:
             wrong = wrong or _misused(event, anchors)
@@ -140,7 +141,7 @@ def compose(text: str, fail: Callable[[str, Place], NoReturn]) -> tuple[Node | N
 
 def place_of(node: Node) -> Place:
     """Line and column where it begins."""
-    return _position(_mark(node))
+    return node[2:] if isinstance(node, tuple) else node.place
 
 
 def kind_of(node: Node) -> str:
@@ -157,15 +158,11 @@ def child_of(node: Node, step: str | int) -> tuple[Scalar | None, Node] | None:
     return None
 
 
-_NOTHING: Scalar = ("", "null", None)
+_NOTHING: Scalar = ("", "null", 0, 0)
 
 
-def _mark(node: Node) -> Any:
-    return node[2] if isinstance(node, tuple) else node.mark
-
-
-def _position(mark: Any) -> Place:
-    return mark.line + 1, mark.column + 1
+def _place(event: Any) -> Place:
+    return event.start_mark.line + 1, event.start_mark.column + 1
 
 
 def _tag(event: Any, default: str) -> str:
@@ -185,10 +182,8 @@ def _scalar_kind(event: Any) -> str:
 
 def _misused(event: Any, anchors: dict[str, Node]) -> yaml.MarkedYAMLError | None:
     """What is wrong with an anchor, or with a use of one."""
-    mark, known = event.start_mark, anchors.get(event.anchor)
+    known, mark = event.anchor in anchors, event.start_mark
     if isinstance(event, yaml.AliasEvent):
         return None if known else yaml.MarkedYAMLError(problem="found undefined alias", problem_mark=mark)
-    if known is None:
-        return None
     first = "found duplicate anchor; first occurrence"
-    return yaml.MarkedYAMLError(first, _mark(known), "second occurrence", mark)
+    return yaml.MarkedYAMLError(first, None, "second occurrence", mark) if known else None

@@ -123,6 +123,8 @@ class Report:
         return path
 
     def _label(self, path: Path) -> str | None:
+        if not self.overlay.values:
+            return None
         for here in outwards(path):
             held = self.overlay.label(here)
             if held and (here == path or not self._in_file(here)):

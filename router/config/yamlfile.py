@@ -129,7 +129,7 @@ class _Reading:
         return self.tagged(node, path)
 
     def scalar(self, node: Scalar, path: Path) -> Any:
-        text, kind, _ = node
+        text, kind, *_ = node
         if kind == "merge":
             return text
         if kind not in _KINDS:
