@@ -172,12 +172,16 @@ def _tag(event: Any, default: str) -> str:
 
 
 def _scalar_kind(event: Any) -> str:
-    if event.implicit[0]:
-        text: str = event.value
-        for kind, shape in _SHAPES.get(text[:1], ()):
-            if shape.match(text):
-                return kind
-    return _tag(event, "str")
+    plain, quoted = event.implicit
+    if quoted:
+        return "str"
+    if not plain:
+        return _tag(event, "str")
+    text: str = event.value
+    for kind, shape in _SHAPES.get(text[:1], ()):
+        if shape.match(text):
+            return kind
+    return "str"
 
 
 def _misused(event: Any, anchors: dict[str, Node]) -> yaml.MarkedYAMLError | None:

@@ -112,7 +112,7 @@ class Report:
         if label := self._label(path):
             return label
         source, place = self.document.filename, self.document.locate(path, key=True)
-        return str(Problem(message="", source=source, place=place)) or None if source else None
+        return f"{source}:{place[0]}:{place[1]}" if source and place else source or None
 
     def _existing(self, path: Path) -> Path:
         """Cuts off steps into a shorthand: the only deployment of ``draft: core`` is written at ``aliases.draft``."""

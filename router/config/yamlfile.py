@@ -119,10 +119,13 @@ class _Reading:
 
     def build(self, node: Node, path: Path) -> Any:
         if isinstance(node, tuple):
-            return node[0] if node[1] == "str" else self.scalar(node, path)
+            return self.scalar(node, path)
         if isinstance(node, Mapping) and node.kind == "map":
             node.pairs = self.pairs(node, path)
-            return {name: self.build(value, (*path, name)) for name, (_, value) in node.pairs.items()}
+            return {
+                name: value[0] if isinstance(value, tuple) and value[1] == "str" else self.build(value, (*path, name))
+                for name, (_, value) in node.pairs.items()
+            }
         if isinstance(node, Sequence) and node.kind == "seq":
             node.entries = node.children
             return [self.build(child, (*path, index)) for index, child in enumerate(node.children)]
@@ -130,7 +133,7 @@ class _Reading:
 
     def scalar(self, node: Scalar, path: Path) -> Any:
         text, kind, *_ = node
-        if kind == "merge":
+        if kind in ("str", "merge"):
             return text
         if kind not in _KINDS:
             return self.tagged(node, path)
