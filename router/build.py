@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import defaultdict
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from datetime import date
@@ -22,8 +23,7 @@ from ..providers.catalog import Catalog, Model
 from ..providers.errors import LascauxError
 from ..providers.types import Credentials, Target, Task, Warning
 from .cache import Cache, MemoryCache, NoCache
-from .config import AliasConfig, Config, DeploymentConfig
-from .config.collector import uncollected
+from .config import AliasConfig, Config, DeploymentConfig, uncollected
 from .context import Context, Guard
 from .deployment import Deployment, wire_id
 from .errors import ConfigError, UnknownAlias
@@ -99,7 +99,8 @@ class _Builder:
         self.deployments: dict[str, Deployment] = {}
         self._credentials: dict[str | None, Credentials] = {}
         """By name: a thousand deployments that name the same share one."""
-        self.quotas = {account_of(kept.target): kept.limits.quota for kept in self.heritage.deployments}
+        known = {account_of(kept.target): kept.limits.quota for kept in self.heritage.deployments}
+        self.quotas = defaultdict(Quota, known)
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
@@ -241,11 +242,7 @@ class _Builder:
 
     def _quota(self, target: Target) -> Quota:
         """What AWS keeps per account, region and model is learned together."""
-        account = account_of(target)
-        found = self.quotas.get(account)
-        if found is None:
-            found = self.quotas[account] = Quota()
-        return found
+        return self.quotas[account_of(target)]
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile
