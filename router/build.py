@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import defaultdict
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from datetime import date
@@ -22,7 +23,7 @@ from ..providers.catalog import Catalog, Model
 from ..providers.errors import LascauxError
 from ..providers.types import Credentials, Target, Task, Warning
 from .cache import Cache, MemoryCache, NoCache
-from .config import AliasConfig, Config, DeploymentConfig
+from .config import AliasConfig, Config, DeploymentConfig, uncollected
 from .context import Context, Guard
 from .deployment import Deployment, wire_id
 from .errors import ConfigError, UnknownAlias
@@ -49,6 +50,7 @@ _PASSED_THROUGH = 1000
 """Models that came in by a pattern and are remembered with their live state."""
 
 
+@uncollected()
 def build(
     config: Config,
     *,
@@ -68,6 +70,7 @@ def build(
     return builder.runtime(provider, clock or time.monotonic, tracer_provider, meter_provider)
 
 
+@uncollected()
 def rebuild(config: Config, previous: Runtime) -> Runtime:
     """The same from a newer configuration. What did not change brings its live state with it.
 
@@ -96,7 +99,8 @@ class _Builder:
         self.deployments: dict[str, Deployment] = {}
         self._credentials: dict[str | None, Credentials] = {}
         """By name: a thousand deployments that name the same share one."""
-        self.quotas = {account_of(kept.target): kept.limits.quota for kept in self.heritage.deployments}
+        known = {account_of(kept.target): kept.limits.quota for kept in self.heritage.deployments}
+        self.quotas = defaultdict(Quota, known)
         self.warnings: list[Warning] = list(config.warnings)
 
     def runtime(
@@ -238,7 +242,7 @@ class _Builder:
 
     def _quota(self, target: Target) -> Quota:
         """What AWS keeps per account, region and model is learned together."""
-        return self.quotas.setdefault(account_of(target), Quota())
+        return self.quotas[account_of(target)]
 
     def _check_region(self, target: Target, model: Model, config: DeploymentConfig) -> None:
         known = model.regions and not config.endpoint_url and not config.inference_profile

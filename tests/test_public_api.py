@@ -45,6 +45,11 @@ def test_naming_the_router_loads_no_aws_pictures_or_web() -> None:
     assert loaded.isdisjoint(["boto3", "botocore", "PIL", "urllib3", "starlette", "uvicorn"])
 
 
+def test_naming_the_router_loads_no_translation() -> None:
+    """LiteLLM's dialect comes with the first file in it."""
+    assert "lascaux.compat.config.translation" not in modules_after("from lascaux import Router")
+
+
 def test_every_public_name_is_there_and_sorted() -> None:
     """``__all__`` is complete, sorted, and agrees with what is loaded on demand."""
     assert sorted(lascaux.__all__) == lascaux.__all__

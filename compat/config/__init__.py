@@ -5,6 +5,19 @@ Stands below the router and imports nothing of it; `lascaux.compat.functions` st
 
 from __future__ import annotations
 
-from .translation import Note, Translation, is_litellm, translate
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Note", "Translation", "is_litellm", "translate"]
+from .recognition import is_litellm
+
+if TYPE_CHECKING:
+    from .translation import Translation
+
+__all__ = ["is_litellm", "translate"]
+
+
+def translate(data: Mapping[str, Any], *, needed: str | None = None) -> Translation:
+    """`translation.translate`, loaded when it is first needed: most configurations are in our own words."""
+    from .translation import translate
+
+    return translate(data, needed=needed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from .credentials import Identities
 from .entries import Entry, read_entries, write_deployment
@@ -19,12 +19,12 @@ from .groups import is_pattern, write_alias, write_pattern
 from .names import OWN_SECTIONS, SECTIONS
 from .notes import Draft, Note, Path, near
 from .prices import Prices
+from .recognition import SETTINGS
 from .settings import Settings
 
-__all__ = ["Note", "Translation", "is_litellm", "translate"]
+__all__ = ["Note", "Translation", "translate"]
 
-_SETTINGS = ("router_settings", "litellm_settings", "general_settings")
-_SECTIONS = ("model_list", *_SETTINGS, "credential_list")
+_SECTIONS = ("model_list", *SETTINGS, "credential_list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +38,6 @@ class Translation:
     origins: Mapping[Path, Path]
     problems: tuple[Note, ...] = ()
     warnings: tuple[Note, ...] = ()
-
-
-def is_litellm(data: object) -> TypeGuard[Mapping[str, Any]]:
-    """True if this is a LiteLLM configuration: it has a ``model_list``, or LiteLLM's settings and none of our sections."""
-    if not isinstance(data, Mapping):
-        return False
-    settings = any(name in data for name in _SETTINGS)
-    return "model_list" in data or (settings and not any(name in data for name in OWN_SECTIONS))
 
 
 def translate(data: Mapping[str, Any], *, needed: str | None = None) -> Translation:

@@ -6,6 +6,7 @@ allowed and the nearest spelling. Must not know what a deployment does.
 
 from __future__ import annotations
 
+from .collector import uncollected
 from .config import Config
 from .document import Document
 from .entries import AliasConfig, DeploymentConfig, Use
@@ -44,4 +45,5 @@ __all__ = [
     "Use",
     "parse_document",
     "read_document",
+    "uncollected",
 ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...providers.types import Credentials, Warning
 from .aliases import resolve_aliases
+from .collector import uncollected
 from .dialects import in_our_words
 from .document import Document
 from .entries import AliasConfig, DeploymentConfig, Use
@@ -60,15 +61,15 @@ class Config:
     """The file it came from, for messages."""
     origin: Origin | None = field(default=None, repr=False, compare=False)
     """What it can be read from again; None if it did not come from a file."""
-    _members: Mapping[str, tuple[Use, ...]] = field(init=False, repr=False, compare=False)
-    """The deployments by their own name and by that of their group."""
+    _groups: Mapping[str, list[str]] = field(init=False, repr=False, compare=False)
+    """The deployments of each group that has another name than they."""
 
     def __post_init__(self) -> None:
-        members: dict[str, list[Use]] = {}
+        groups: dict[str, list[str]] = {}
         for entry in self.deployments.values():
-            for name in dict.fromkeys((entry.name, entry.group)):
-                members.setdefault(name, []).append(Use(deployment=entry.name))
-        object.__setattr__(self, "_members", {name: tuple(uses) for name, uses in members.items()})
+            if entry.group != entry.name:
+                groups.setdefault(entry.group, []).append(entry.name)
+        object.__setattr__(self, "_groups", groups)
 
     @classmethod
     def load(
@@ -87,12 +88,13 @@ class Config:
         return cls.from_origin(Origin.of(path, env=env, dotenv=dotenv, secrets_dir=secrets_dir))
 
     @classmethod
+    @uncollected()
     def from_origin(cls, origin: Origin) -> Config:
         """Read a file, perhaps once more."""
-        config = cls.from_document(
-            read_document(origin.file), env=origin.env, dotenv=origin.variables, secrets_dir=origin.secrets
+        document = read_document(origin.file)
+        return cls._judged(
+            document, gather(origin.env, dotenv=origin.variables, secrets_dir=origin.secrets), origin=origin
         )
-        return replace(config, origin=origin)
 
     @classmethod
     def parse(cls, text: str, filename: str = "<config>", *, env: Mapping[str, str] | None = None) -> Config:
@@ -114,8 +116,12 @@ class Config:
         secrets_dir: str | os.PathLike[str] | None = None,
     ) -> Config:
         """Take what `read_document` read, in our words or in LiteLLM's; messages point into the original file."""
+        return cls._judged(document, gather(env, dotenv=dotenv, secrets_dir=secrets_dir))
+
+    @classmethod
+    def _judged(cls, document: Document, variables: Variables, *, origin: Origin | None = None) -> Config:
         document, said = in_our_words(document)
-        report = _lay_out(document, gather(env, dotenv=dotenv, secrets_dir=secrets_dir))
+        report = _lay_out(document, variables)
         file = validate(report)
         check_credentials(file.credentials, report)
         deployments = resolve_deployments(file, report)
@@ -138,6 +144,7 @@ class Config:
             server=file.server,
             warnings=(*said, *findings(file)),
             source=document.filename,
+            origin=origin,
         )
 
     @staticmethod
@@ -152,9 +159,9 @@ class Config:
         """
         if name in self.aliases and not self.aliases[name].match:
             return self.aliases[name]
-        members = self._members.get(name)
+        members = [name] if name in self.deployments else self._groups.get(name)
         if members:
-            return AliasConfig(name=name, uses=members)
+            return AliasConfig(name=name, uses=tuple(Use(deployment=member) for member in members))
         fitting = [alias for alias in self.aliases.values() if alias.model_of(name) is not None]
         return max(fitting, key=lambda alias: len(alias.match or ""), default=None)
 

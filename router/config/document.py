@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .nodes import Node, Scalar, child_of, place_of
 from .problems import Path, Place, Problem
 
 __all__ = ["NOTHING", "Document", "outwards", "value_at"]
@@ -18,15 +19,14 @@ NOTHING: Any = object()
 class Document:
     """What a file says before anybody has judged it.
 
-    ``keys`` and ``values`` hold the places of keys and values by their path. A translator that gives the data another
-    shape uses `reshaped`, so that complaints about the new shape still point into the file. ``problems`` are findings of
-    the reader, such as a key written twice, that shall be reported together with all others.
+    ``root`` is what was read, with its places. A translator that gives the data another shape uses `reshaped`, so that
+    complaints about the new shape still point into the file. ``problems`` are findings of the reader, such as a key
+    written twice, that shall be reported together with all others.
     """
 
     data: Any = field(repr=False)
     filename: str | None = None
-    keys: Mapping[Path, Place] = field(default_factory=dict, repr=False)
-    values: Mapping[Path, Place] = field(default_factory=dict, repr=False)
+    root: Node | None = field(default=None, repr=False)
     problems: tuple[Problem, ...] = ()
     origins: Mapping[Path, Path] = field(default_factory=dict)
 
@@ -49,12 +49,17 @@ class Document:
 
         None if the data did not come from a file.
         """
-        for here in outwards(self.written(path)):
-            place = (self.keys.get(here) if key else None) or self.values.get(here)
-            if place:
-                return place
-            key = True
-        return None
+        if self.root is None:
+            return None
+        named: Scalar | None = None
+        node: Node = self.root
+        for step in self.written(path):
+            found = child_of(node, step)
+            if found is None:
+                key = True
+                break
+            named, node = found
+        return place_of(named if key and named is not None else node)
 
 
 def outwards(path: Path) -> Iterator[Path]:

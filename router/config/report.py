@@ -112,7 +112,7 @@ class Report:
         if label := self._label(path):
             return label
         source, place = self.document.filename, self.document.locate(path, key=True)
-        return str(Problem(message="", source=source, place=place)) or None if source else None
+        return f"{source}:{place[0]}:{place[1]}" if source and place else source or None
 
     def _existing(self, path: Path) -> Path:
         """Cuts off steps into a shorthand: the only deployment of ``draft: core`` is written at ``aliases.draft``."""
@@ -123,6 +123,8 @@ class Report:
         return path
 
     def _label(self, path: Path) -> str | None:
+        if not self.overlay.values:
+            return None
         for here in outwards(path):
             held = self.overlay.label(here)
             if held and (here == path or not self._in_file(here)):

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -237,20 +238,29 @@ def _profile(value: object) -> object:
     return value
 
 
+_A_URL = "must be a URL such as https://vpce-0a1b.bedrock-runtime.us-west-2.vpce.amazonaws.com"
+
+
 def _url(value: object) -> object:
-    rule = "must be a URL such as https://vpce-0a1b.bedrock-runtime.us-west-2.vpce.amazonaws.com"
-    if not isinstance(value, str) or not _URL.fullmatch(value):
-        raise refusal(rule, show=False)
+    if not isinstance(value, str):
+        raise refusal(_A_URL, show=False)
+    return _checked_url(value)
+
+
+@lru_cache(maxsize=256)  # a thousand deployments have one endpoint
+def _checked_url(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise refusal(_A_URL, show=False)
     try:
-        parts = urlsplit(value)
+        parts = urlsplit(text)
         valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
     if not valid:
-        raise refusal(rule, show=False)
+        raise refusal(_A_URL, show=False)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise refusal("must be a URL without user, password, query or fragment", show=False)
-    return value.rstrip("/")
+    return text.rstrip("/")
 
 
 def _pattern(value: object) -> object:

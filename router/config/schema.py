@@ -114,7 +114,9 @@ class UseEntry(Section):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _or_text(core, handler, "Name of a deployment, with weight 1 and priority 0.")
+        return _or_text(
+            super().__get_pydantic_json_schema__(core, handler), "Name of a deployment, with weight 1 and priority 0."
+        )
 
 
 class RetryConfig(Section):
@@ -165,7 +167,10 @@ class AliasEntry(Place):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _or_text(core, handler, "Name of the only deployment, or of the alias that this is a second name for.")
+        return _or_text(
+            super().__get_pydantic_json_schema__(core, handler),
+            "Name of the only deployment, or of the alias that this is a second name for.",
+        )
 
 
 class HealthConfig(Section):
@@ -276,11 +281,9 @@ def json_schema() -> dict[str, Any]:
     for name, section in schema["properties"].items():
         section.pop("default", None)
         section.pop("title", None)
-        # Every section may be empty; and pydantic leaves out a description that its model has, too.
-        schema["properties"][name] = {
-            "anyOf": [{key: value for key, value in section.items() if key != "description"}, {"type": "null"}],
-            "description": ConfigFile.model_fields[name].description,
-        }
+        # Every section may be empty.
+        description = section.pop("description")
+        schema["properties"][name] = {"anyOf": [section, {"type": "null"}], "description": description}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -289,5 +292,5 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _or_text(core: CoreSchema, handler: GetJsonSchemaHandler, description: str) -> JsonSchemaValue:
-    return {"anyOf": [{"type": "string", "minLength": 1, "description": description}, handler(core)]}
+def _or_text(schema: JsonSchemaValue, description: str) -> JsonSchemaValue:
+    return {"anyOf": [{"type": "string", "minLength": 1, "description": description}, schema]}
