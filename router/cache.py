@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import orjson
@@ -203,19 +203,47 @@ class MemoryCache:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Flight(Generic[T]):
-    """One request under way, and whether we are the one who makes it.
+    """One request under way, and whether we are the one who makes it. ``party`` is what the leader was started by."""
 
-    The future ends with the leader's outcome, with its error, or with None when the leader went away: then one
-    of those who waited takes over. ``party`` is what the leader was started by.
-    """
+    __slots__ = ("_ended", "_outcome", "flights", "key", "leader", "party")
 
-    key: str
-    leader: bool
-    outcome: Future[T | None]
-    flights: Flights[T]
-    party: object = None
+    def __init__(
+        self,
+        key: str,
+        flights: Flights[T],
+        party: object = None,
+        *,
+        leader: bool = True,
+        outcome: Future[T | None] | None = None,
+    ) -> None:
+        self.key = key
+        self.flights = flights
+        self.party = party
+        self.leader = leader
+        self._outcome = outcome
+        self._ended: tuple[T | Exception | None] | None = None
+
+    @property
+    def outcome(self) -> Future[T | None]:
+        """Ends with the leader's outcome, with its error, or with None when the leader went away.
+
+        Then one of those who waited takes over. It is made when somebody asks: nearly always nobody waits.
+        """
+        with self.flights.lock:
+            return self._awaited()
+
+    def _awaited(self) -> Future[T | None]:
+        """Under the lock of the flights."""
+        if self._outcome is None:
+            self._outcome = Future()
+            if self._ended is not None:
+                _settle(self._outcome, self._ended[0])
+        return self._outcome
+
+    def joined(self) -> Flight[T]:
+        """The same for a passenger. Under the lock of the flights."""
+        return Flight(self.key, self.flights, self.party, leader=False, outcome=self._awaited())
 
     def seen_by(self, party: object) -> Flight[T]:
         """The flight as another party shall see it: an answer is an answer, but a failure may have been due to who asked."""
@@ -223,41 +251,48 @@ class Flight(Generic[T]):
             return self
         nothing: Future[T | None] = Future()
         nothing.set_result(None)
-        return replace(self, outcome=nothing)
+        return Flight(self.key, self.flights, self.party, leader=self.leader, outcome=nothing)
 
     def land(self, outcome: T | Exception | None) -> None:
         """End the flight we lead, whatever came of it."""
-        self.flights.remove(self.key)
-        if isinstance(outcome, Exception):
-            self.outcome.set_exception(outcome)
-        else:
-            self.outcome.set_result(outcome)
+        with self.flights.lock:
+            self.flights.forget(self.key)
+            self._ended = (outcome,)
+            awaited = self._outcome
+        if awaited is not None:
+            _settle(awaited, outcome)
+
+
+def _settle(future: Future[T | None], outcome: T | Exception | None) -> None:
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 class Flights(Generic[T]):
     """Requests under way, by key. Thread-safe; nothing is left behind when a flight has ended."""
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
         self._flights: dict[str, Flight[T]] = {}
-        self._lock = threading.Lock()
 
     def join(self, key: str, party: object = None) -> Flight[T]:
         """Become the leader of a new flight, or a passenger of the one under way."""
-        with self._lock:
+        with self.lock:
             found = self._flights.get(key)
             if found is not None:
-                return replace(found, leader=False)
-            made = self._flights[key] = Flight(key, True, Future(), self, party)
+                return found.joined()
+            made = self._flights[key] = Flight(key, self, party)
             return made
 
     def find(self, key: str) -> Flight[T] | None:
         """The one under way, None if there is none. Joins nothing."""
         return self._flights.get(key)
 
-    def remove(self, key: str) -> None:
-        """Forget a flight."""
-        with self._lock:
-            self._flights.pop(key, None)
+    def forget(self, key: str) -> None:
+        """Remove a flight. Under the lock."""
+        self._flights.pop(key, None)
 
     def __len__(self) -> int:
         return len(self._flights)

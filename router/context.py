@@ -90,7 +90,7 @@ class Trail:
     routing_key: str | None = None
     stopped: Flag = field(default_factory=Flag)
     """Set when the caller has gone: what is under way may end, nothing new is started."""
-    sent: threading.Event = field(default_factory=threading.Event)
+    sent: Flag = field(default_factory=Flag)
     """Set, under the router's lock, when the first call departs."""
     tickets: set[Ticket] = field(default_factory=set)
     """Where it stands in line, or waits for another's answer."""
