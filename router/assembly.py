@@ -11,7 +11,7 @@ from ..providers.types import Image, ImageRequest, Missing, Warning
 from .cache import Entry
 from .context import Trail
 from .effects import Piece, Served
-from .records import Exclusions, Result
+from .records import Attempt, Exclusions, Result
 
 __all__ = ["assemble", "converted", "is_pending"]
 
@@ -58,9 +58,8 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
         if piece.entry is not None
     ]
     target = first.target
-    attempts = tuple(sorted(trail.attempts, key=lambda attempt: attempt.ordinal))
     cost = costs[0] if len(costs) == 1 else Cost.total(costs)
-    states = {piece.cache for piece in good}
+    states = [piece.cache for piece in good]
     return Result(
         alias=trail.alias.name,
         task=request.task.value,
@@ -74,13 +73,22 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
         duration=duration,
         seed=images[0].seed,
         request_id=first.result.request_id,
-        attempts=attempts,
+        attempts=tuple(sorted(trail.attempts, key=_ordinal)),
         skipped=Exclusions(trail.excluded),
         route=trail.route,
         missing=missing,
-        warnings=tuple(dict.fromkeys(_warnings(request, trail, good, cost))),
+        warnings=_each_once(_warnings(request, trail, good, cost)),
         mask=first.result.mask,
     )
+
+
+def _ordinal(attempt: Attempt) -> int:
+    return attempt.ordinal
+
+
+def _each_once(warnings: Iterable[Warning]) -> tuple[Warning, ...]:
+    said = tuple(warnings)
+    return said if len(said) < 2 else tuple(dict.fromkeys(said))
 
 
 def _pictures(served: Served) -> tuple[tuple[Image, ...], tuple[Missing, ...]]:

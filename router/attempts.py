@@ -9,11 +9,11 @@ pass, first come first served, with backoff after failures).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..pricing import Cost
 from ..providers.errors import Effect, LascauxError, RequestError, Throttled
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
@@ -30,6 +30,16 @@ from .retry import Allowance, backoff, says_nothing
 from .turn import Turn
 
 __all__ = ["request_flow"]
+
+
+class _Made(NamedTuple):
+    """A call on its way, for the record of it."""
+
+    step: Step
+    permit: Permit
+    ordinal: int
+    started: float
+    waited: float
 
 
 def request_flow(context: Context, request: ImageRequest, trail: Trail, *, counts: bool = True) -> Flow:
@@ -220,22 +230,7 @@ class _Part:
             score=permit.score,
         )
         self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
-        record = partial(
-            Attempt,
-            ordinal=ordinal,
-            part=self.number,
-            alias=step.alias.name,
-            deployment=candidate.name,
-            model=target.model,
-            model_id=target.model_id,
-            region=target.region,
-            task=call.task.value,
-            images=call.images,
-            started=started - self.trail.started,
-            probe=permit.probe,
-            panic=permit.panic,
-            waited=self.turn.lap(),
-        )
+        made = _Made(step, permit, ordinal, started, self.turn.lap())
         try:
             result, cost = yield Send(target, call, until, step.alias.name, ordinal, permit)
         except LascauxError as error:
@@ -243,7 +238,7 @@ class _Part:
             self._settle(permit, error, abandoned=silent)
             if not silent:
                 self._teach(step, permit, started, error)
-            self._record(record, started, error.code, error=remembered(error), may_be_billed=error.may_be_billed)
+            self._record(made, error=error)
             if not error.retry:
                 raise
             self._learn(step.alias.name, candidate.name, error)
@@ -253,7 +248,7 @@ class _Part:
             raise
         self._settle(permit, None)
         self._teach(step, permit, started, None)
-        self._record(record, started, request_id=result.request_id, cost=cost)
+        self._record(made, request_id=result.request_id, cost=cost)
         entry = Entry(result, cost, target, call)
         if candidate.key is not None and not result.missing:
             yield Store(candidate.key, entry)
@@ -320,9 +315,9 @@ class _Part:
 
     def _attempts_left(self, step: Step) -> bool:
         name, retry = step.alias.name, step.alias.retry
-        return self.calls.get(name, 0) < retry.attempts and all(
-            self.failures.get((name, code), 0) <= extra for code, extra in retry.on.items()
-        )
+        if self.calls.get(name, 0) >= retry.attempts:
+            return False
+        return not self.failures or all(self.failures.get((name, code), 0) <= extra for code, extra in retry.on.items())
 
     def _stand(self, now: float) -> Wait:
         """Wait until somebody may take the request. Raises when waiting is no plan or would take too long."""
@@ -367,10 +362,39 @@ class _Part:
                 now = self.context.clock()
                 learn(permit.candidate, now, now - started, error)
 
-    def _record(self, record: Callable[..., Attempt], started: float, outcome: str = "ok", **facts: Any) -> None:
-        facts.setdefault("request_id", getattr(facts.get("error"), "request_id", None))
-        made = record(duration=self.context.clock() - started, outcome=outcome, **facts)
-        self.trail.attempts.append(made)
+    def _record(
+        self,
+        made: _Made,
+        *,
+        error: LascauxError | None = None,
+        request_id: str | None = None,
+        cost: Cost | None = None,
+    ) -> None:
+        permit, call = made.permit, made.permit.candidate.calls[0]
+        target = permit.candidate.deployment.target
+        self.trail.attempts.append(
+            Attempt(
+                ordinal=made.ordinal,
+                part=self.number,
+                alias=made.step.alias.name,
+                deployment=permit.candidate.name,
+                model=target.model,
+                model_id=target.model_id,
+                region=target.region,
+                task=call.task.value,
+                images=call.images,
+                started=made.started - self.trail.started,
+                duration=self.context.clock() - made.started,
+                outcome="ok" if error is None else error.code,
+                error=None if error is None else remembered(error),
+                may_be_billed=error is not None and error.may_be_billed,
+                request_id=request_id if error is None else getattr(error, "request_id", None),
+                probe=permit.probe,
+                panic=permit.panic,
+                cost=cost,
+                waited=made.waited,
+            )
+        )
 
     def _learn(self, alias: str, name: str, error: LascauxError) -> None:
         kind = (alias, type(error).default_code)
