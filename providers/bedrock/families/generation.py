@@ -15,7 +15,7 @@ from .draft import Draft, at, write
 from .seeds import following, sent
 from .shared import delivery, left_over, made_as, unused, usual_format
 
-__all__ = ["MOST_IMAGES", "Generation", "Priced", "whole"]
+__all__ = ["MOST_IMAGES", "UNPRICED", "Generation", "Priced", "whole"]
 
 MOST_IMAGES = 10
 """Pictures of one request, as in OpenAI's API."""
@@ -32,6 +32,10 @@ class Priced:
     height: int | None = None
     quality: str | None = None
     steps: int | None = None
+
+
+UNPRICED = Priced()
+"""A body that says nothing of what a price depends on."""
 
 
 class Generation(ABC):
@@ -74,7 +78,7 @@ class Generation(ABC):
         assumed = self._assumed(draft, shares) if seed is None else None
         calls, before = [], 0
         for share in shares:
-            body = _copied(draft.body)
+            body = _copied(draft.body) if len(shares) > 1 or request.native else draft.body
             if self.count_path is not None and share is not None:
                 write(body, self.count_path, share)
             first = seed if assumed is None or not before else assumed
