@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ..quick import quick
+
 __all__ = ["Head", "plain_head"]
 
 _HEAD = re.compile(
@@ -16,6 +18,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _BODILESS = frozenset({204, 304})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Head:
     """Status and headers (lower-case names, one-line values) of an answer whose ``length`` is told, and its own ``size``.

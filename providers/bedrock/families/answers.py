@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import BadResponse, ContentFiltered, Unavailable
 from ...images import read_tail
+from ...quick import quick
 from ...types import Call, Image, ImageResult, Missing, Warning
 
 __all__ = ["Entry", "listed", "result", "seed_of", "shortened"]
@@ -20,6 +21,7 @@ _TAIL = 512
 _NUMBER = re.compile(r"\d{1,20}")
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One picture of an answer, or what came in its place.

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...catalog import Model, SeedFacts, TaskFacts
 from ...errors import BadResponse, InvalidRequest
+from ...quick import quick
 from ...types import Call, ImageRequest, ImageResult, Task, Warning
 from .answers import Entry, result
 from .draft import Draft, at, write
@@ -24,6 +25,7 @@ _PROMPTS = ("text", "prompt", "text_prompts")
 """What the prompt is called on the wire. Tasks in which it is optional, or absent, may have an empty one."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
     """What a price depends on, as it stands in the final body."""
