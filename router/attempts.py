@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..pricing import Cost
 from ..providers.errors import Effect, LascauxError, RequestError, Throttled
 from ..providers.types import ImageRequest
 from .cache import Entry, Flight
@@ -21,25 +20,16 @@ from .choice import choose, early_probe, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
-from .endings import gone, left_off, nobody_left, remembered, shared, too_late, twin
+from .endings import gone, left_off, nobody_left, shared, too_late, twin
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .health import State
 from .plan import Alias, Step, nobody_can
-from .records import Attempt, Route
+from .records import Route
 from .retry import Allowance, backoff, says_nothing
+from .sending import Sending
 from .turn import Turn
 
 __all__ = ["request_flow"]
-
-
-class _Made(NamedTuple):
-    """A call on its way, for the record of it."""
-
-    step: Step
-    permit: Permit
-    ordinal: int
-    started: float
-    waited: float
 
 
 def request_flow(context: Context, request: ImageRequest, trail: Trail, *, counts: bool = True) -> Flow:
@@ -222,33 +212,34 @@ class _Part:
         started = self.context.clock()
         until = min(started + self.trail.attempt_timeout, self.trail.deadline)
         ordinal = next(self.trail.ordinals)
+        name = step.alias.name
         self.trail.route = Route(
-            alias=step.alias.name,
+            alias=name,
             strategy=step.alias.strategy.name,
             candidates=len(step.candidates),
             deployment=candidate.name,
             score=permit.score,
         )
-        self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
-        made = _Made(step, permit, ordinal, started, self.turn.lap())
+        self.calls[name] = self.calls.get(name, 0) + 1
+        sending = Sending(permit, name, self.number, ordinal, self.trail.started, started, self.turn.lap())
         try:
-            result, cost = yield Send(target, call, until, step.alias.name, ordinal, permit)
+            result, cost = yield Send(target, call, until, name, ordinal, permit)
         except LascauxError as error:
             silent = says_nothing(error, until - started, step.alias.retry)
             self._settle(permit, error, abandoned=silent)
             if not silent:
                 self._teach(step, permit, started, error)
-            self._record(made, error=error)
+            self.trail.attempts.append(sending.ended(self.context.clock(), error=error))
             if not error.retry:
                 raise
-            self._learn(step.alias.name, candidate.name, error)
+            self._learn(name, candidate.name, error)
             return None
         except BaseException:
             self._settle(permit, None, abandoned=True)
             raise
         self._settle(permit, None)
         self._teach(step, permit, started, None)
-        self._record(made, request_id=result.request_id, cost=cost)
+        self.trail.attempts.append(sending.ended(self.context.clock(), request_id=result.request_id, cost=cost))
         entry = Entry(result, cost, target, call)
         if candidate.key is not None and not result.missing:
             yield Store(candidate.key, entry)
@@ -361,40 +352,6 @@ class _Part:
             with self.context.lock:
                 now = self.context.clock()
                 learn(permit.candidate, now, now - started, error)
-
-    def _record(
-        self,
-        made: _Made,
-        *,
-        error: LascauxError | None = None,
-        request_id: str | None = None,
-        cost: Cost | None = None,
-    ) -> None:
-        permit, call = made.permit, made.permit.candidate.calls[0]
-        target = permit.candidate.deployment.target
-        self.trail.attempts.append(
-            Attempt(
-                ordinal=made.ordinal,
-                part=self.number,
-                alias=made.step.alias.name,
-                deployment=permit.candidate.name,
-                model=target.model,
-                model_id=target.model_id,
-                region=target.region,
-                task=call.task.value,
-                images=call.images,
-                started=made.started - self.trail.started,
-                duration=self.context.clock() - made.started,
-                outcome="ok" if error is None else error.code,
-                error=None if error is None else remembered(error),
-                may_be_billed=error is not None and error.may_be_billed,
-                request_id=request_id if error is None else getattr(error, "request_id", None),
-                probe=permit.probe,
-                panic=permit.panic,
-                cost=cost,
-                waited=made.waited,
-            )
-        )
 
     def _learn(self, alias: str, name: str, error: LascauxError) -> None:
         kind = (alias, type(error).default_code)
