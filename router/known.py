@@ -11,26 +11,30 @@ from ..providers.types import ImageRequest
 __all__ = ["Known"]
 
 _MOST = 512
+_SEEN = 4096
 _LONGEST = 2000
 """Letters of a text in a request that is remembered."""
 _PLAIN = (str, int, float, bool, type(None))
 
 
 class Known:
-    """The latest requests without pictures, by what was asked. Thread-safe: each step is one of a dictionary.
+    """The latest requests without pictures that came twice, by what was asked. Thread-safe: its steps are a dictionary's.
 
-    Who answers from the cache would spend half of the time on reading and planning the same request once more.
+    Who answers from the cache would spend half of the time on reading and planning the same request once more. Of what
+    came once nothing is left but a number: most requests never come again, and what is kept of them, with their plans,
+    would be looked at by the garbage collector over and over.
     """
 
-    __slots__ = ("_requests",)
+    __slots__ = ("_requests", "_seen")
 
     def __init__(self) -> None:
         self._requests: dict[tuple[Any, ...], ImageRequest] = {}
+        self._seen: set[int] = set()
 
     def request(
         self, alias: str, prompt: Any, strict: bool, params: Mapping[str, Any], read: Callable[[], ImageRequest]
     ) -> ImageRequest:
-        """The request that ``read`` reads, or the very same from the last time. Errors are not remembered."""
+        """The request that ``read`` reads or, from the third time on, the very same. Errors are not remembered."""
         if not _is_plain(prompt, params):
             return read()
         # 1, 1.0 and True are equal, but not the same parameter; the order decides which of two is named in a warning.
@@ -38,9 +42,14 @@ class Known:
         found = self._requests.get(key)
         if found is None:
             found = read()
-            if len(self._requests) >= _MOST:
-                self._requests = {}
-            self._requests[key] = found
+            if hash(key) in self._seen:
+                if len(self._requests) >= _MOST:
+                    self._requests = {}
+                self._requests[key] = found
+            else:
+                if len(self._seen) >= _SEEN:
+                    self._seen = set()
+                self._seen.add(hash(key))
         return found
 
 
