@@ -47,7 +47,8 @@ def plain_head(data: bytes) -> Head | None:
         name, _, value = line.partition(":")
         name = name.lower()
         lengths += name == "content-length"
-        headers[name] = " ".join(value.split())
+        value = value.strip()
+        headers[name] = value if "  " not in value and "\t" not in value else " ".join(value.split())
     length, status = headers.get("content-length", ""), int(found[1])
     if lengths != 1 or not _LENGTH.fullmatch(length) or status in _BODILESS or "transfer-encoding" in headers:
         return None
