@@ -20,7 +20,9 @@ NAMES = st.sampled_from(
     ["seed", "n", "size", "aspect_ratio", "quality", "negative_prompt", "style", "numberOfImages", "taskType", "user"]
 )
 ASKED = st.tuples(
-    st.sampled_from(["an otter", "an otter ", ""]), st.booleans(), st.dictionaries(NAMES, VALUES, max_size=3)
+    st.sampled_from(["an otter", "an otter ", "", " ", "\ud800"]),
+    st.booleans(),
+    st.dictionaries(NAMES, VALUES, max_size=3),
 )
 
 
@@ -87,6 +89,29 @@ def test_many_requests_are_not_many_memories() -> None:
             known.request("hero", f"sea otter {number}", False, {}, lambda: build_request("an otter"))
     assert 0 < len(known._requests) <= 512
     assert len(known._seen) <= 4096
+
+
+def test_requests_that_differ_in_words_and_seed_are_read_once() -> None:
+    """The rest of them is the same, and what is wrong with words or seed is said as ever."""
+    known, count = Known(), itertools.count()
+
+    def ask(prompt: str, **params: Any) -> Any:
+        def fresh() -> Any:
+            next(count)
+            return build_request(prompt, **params)
+
+        return known.request("hero", prompt, False, params, fresh)
+
+    shape: dict[str, Any] = {"aspect_ratio": "16:9", "quality": "hd"}
+    assert [ask(f"otter {seed}", seed=seed, **shape) for seed in range(3)] == [
+        build_request(f"otter {seed}", seed=seed, **shape) for seed in range(3)
+    ]
+    assert ask("an otter", seed="7", **shape) == build_request("an otter", seed=7, **shape)
+    assert next(count) == 1
+    with pytest.raises(InvalidRequest, match="seed must be"):
+        ask("an otter", seed=-1, **shape)
+    with pytest.raises(InvalidRequest, match="prompt"):
+        ask("", seed=1, **shape)
 
 
 def test_what_comes_again_and_again_is_read_twice() -> None:
