@@ -277,6 +277,8 @@ class Call:
     @property
     def told(self) -> dict[str, Any]:
         """What makes this call another one: the body, less what the model does without being told."""
+        if not self.usual:
+            return dict(self.body)
         return {name: value for name, value in self.body.items() if name not in self.usual or self.usual[name] != value}
 
 

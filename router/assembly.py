@@ -15,6 +15,8 @@ from .records import Attempt, Exclusions, Result
 
 __all__ = ["assemble", "converted", "is_pending"]
 
+_NOBODY = Exclusions()
+
 
 def is_pending(served: Served) -> bool:
     """True if some picture has to be converted before it is handed over: that takes a while."""
@@ -31,7 +33,10 @@ def converted(served: Served) -> Served:
 
     One picture after the other, so that no more than one is decoded at a time. What stands in the cache stays as it came.
     """
-    if all(piece.entry is None or piece.entry.call.delivery is None for piece in served):
+    for piece in served:
+        if piece.entry is not None and piece.entry.call.delivery is not None:
+            break
+    else:
         return served
     return tuple(piece if piece.entry is None else replace(piece, entry=_converted(piece.entry)) for piece in served)
 
@@ -51,7 +56,7 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
     good = [piece for piece in served if piece.entry is not None]
     first = good[0].entry
     assert first is not None  # a flow without any answer raises
-    images, missing = _pictures(served)
+    images, missing = (first.result.images, first.result.missing) if len(served) == 1 else _pictures(served)
     costs = [
         piece.entry.cost.as_saved() if piece.cache in ("hit", "coalesced") else piece.entry.cost
         for piece in good
@@ -62,7 +67,7 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
     states = [piece.cache for piece in good]
     return Result(
         alias=trail.alias.name,
-        task=request.task.value,
+        task=str(request.task),
         images=images,
         model=target.model,
         model_id=target.model_id,
@@ -74,7 +79,7 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
         seed=images[0].seed,
         request_id=first.result.request_id,
         attempts=tuple(sorted(trail.attempts, key=_ordinal)),
-        skipped=Exclusions(trail.excluded),
+        skipped=Exclusions(trail.excluded) if trail.excluded else _NOBODY,
         route=trail.route,
         missing=missing,
         warnings=_each_once(_warnings(request, trail, good, cost)),

@@ -178,8 +178,9 @@ class _Part:
                     if served is not None:
                         return served
         finally:
-            with self.context.lock:
-                self.turn.over(self.context.clock())
+            if not self.turn.idle:
+                with self.context.lock:
+                    self.turn.over(self.context.clock())
             if self.turn.spent:
                 self.context.on_wait(self.trail.alias.name, self.turn.spent)
 

@@ -39,7 +39,7 @@ def cost_of(book: PriceBook, day: date, target: Target, call: Call, result: Imag
         day,
         call.model,
         target.region,
-        call.task.value,
+        str(call.task),
         len(result.images) if result is not None else call.images,
         call.width or (first.width if first else None),
         call.height or (first.height if first else None),

@@ -44,7 +44,7 @@ class Sending(NamedTuple):
             model=target.model,
             model_id=target.model_id,
             region=target.region,
-            task=call.task.value,
+            task=str(call.task),
             images=call.images,
             started=self.started - self.began,
             duration=now - self.started,

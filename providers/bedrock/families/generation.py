@@ -92,7 +92,7 @@ class Generation(ABC):
 
     def parse(self, call: Call, payload: Mapping[str, Any], *, request_id: str | None = None) -> ImageResult:
         """Read an HTTP 200 answer; see `Family.parse`."""
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, (dict, Mapping)):  # to ask whether it is a mapping takes longer
             raise BadResponse("the answer is not an object", upstream_status=200, request_id=request_id)
         return result(call, self.entries(call, payload), request_id)
 
@@ -219,18 +219,21 @@ def _check(request: ImageRequest, model: Model) -> TaskFacts:
         able = ", ".join(tasks)
         message = f"task: {model.id} can not do {request.task}; allowed: {able}"
         raise InvalidRequest(message, parameter="task", allowed=able)
-    fields = tasks[request.task].fields
-    needed = any(name in fields and fields[name].required for name in _PROMPTS)
-    if not isinstance(request.prompt, str) or (needed and not request.prompt.strip()):
+    facts = tasks[request.task]
+    if not isinstance(request.prompt, str) or (not request.prompt.strip() and _needs_words(facts)):
         raise InvalidRequest("prompt: a text is needed", parameter="prompt", allowed="a text that is not empty")
-    if not isinstance(request.native, Mapping):
+    if not isinstance(request.native, (dict, Mapping)):
         raise InvalidRequest("native: an object is needed", parameter="native", allowed="an object of provider fields")
     n = request.n
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST_IMAGES:
         nearest = str(MOST_IMAGES) if isinstance(n, int) and n > MOST_IMAGES else "1"
         message = f"n: {n!r:.40} is not from 1 to {MOST_IMAGES}"
         raise InvalidRequest(message, parameter="n", allowed=f"1 to {MOST_IMAGES}", nearest=nearest)
-    return tasks[request.task]
+    return facts
+
+
+def _needs_words(facts: TaskFacts) -> bool:
+    return any(name in facts.fields and facts.fields[name].required for name in _PROMPTS)
 
 
 def _copied(value: Any) -> Any:
