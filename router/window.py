@@ -11,8 +11,8 @@ WINDOW = 60.6
 second at once. 0.6 s are the travel times that we allow for; they cost one call in a hundred."""
 _KEPT = 32
 """Moments that are out of date may stay until there are so many, so that not every call moves the list."""
-_MORE = 512
-"""For the same reason, so many more than the most may stay."""
+_MORE = 16
+"""For the same reason, a sixteenth more than the most may stay."""
 
 
 class Window:
@@ -27,9 +27,9 @@ class Window:
     def add(self, at: float) -> None:
         """A call left, or is about to."""
         old = bisect_right(self._times, at - 2 * WINDOW)
-        if self._most is not None and len(self._times) >= self._most + _MORE:
-            old = max(old, len(self._times) - self._most)
-        if old > _KEPT:
+        if self._most is not None and len(self._times) >= self._most + self._most // _MORE:
+            del self._times[: max(old, len(self._times) - self._most + 1)]
+        elif old > _KEPT:
             del self._times[:old]
         insort(self._times, at)
 
