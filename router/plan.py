@@ -134,6 +134,8 @@ class Planner:
 
     def chain(self, alias: Alias) -> tuple[Alias, ...]:
         """The alias and its fallbacks, theirs included, each once, nearest first."""
+        if not alias.fallbacks:
+            return (alias,)
         found = {alias.name: alias}
         queue = [alias]
         while queue:
@@ -251,9 +253,10 @@ def _parts(request: ImageRequest, offers: Iterable[Offer]) -> tuple[ImageRequest
 
 def nobody_can(alias: str, steps: Iterable[Step]) -> InvalidRequest | None:
     """The one error that says why no deployment can do what was asked; None if somebody could."""
-    steps = list(steps)
-    if any(step.candidates for step in steps):
-        return None
+    steps = tuple(steps)
+    for step in steps:
+        if step.candidates:
+            return None
     refusals = [error for step in steps for error in step.refusals.values()]
     excluded = [exclusion for step in steps for exclusion in step.excluded]
     if len({exclusion.reason for exclusion in excluded}) == 1 and refusals:

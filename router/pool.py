@@ -142,6 +142,9 @@ class Field:
 
         Who is let in again slowly is drawn by a share of its weight.
         """
+        if len(self.tier.uses) == 1:
+            only = self.tier.uses[0]
+            return only if only is not besides and self.admits(only) else None
         for _ in range(_DRAWS if len(self.tier.uses) > _FEW else 0):
             use = self.tier.draw(rng)
             if use is not besides and self.admits(use) and self.accepts(use, rng):
