@@ -34,11 +34,11 @@ from lascaux.providers.fake import FakeProvider
 
 CORE = "stability.stable-image-core-v1:1"
 SMALL, LARGE = 1_000, 1_500_000
-ONE_CALL = 920
+ONE_CALL = 710
 """Calls of functions. In asyncio they are those of the event loop's thread."""
 READING = 500
 """More for a large picture: its bytes come in as many pieces as the system likes."""
-ONE_HIT = 230
+ONE_HIT = 175
 
 
 def picture_of(size: int) -> bytes:
