@@ -60,7 +60,7 @@ class PriceBook:
         self.gaps = table.gaps
         self.overrides = tuple(overrides)
         self.version = f"{table.version}+overrides.{digest(self.overrides)}" if overrides else table.version
-        self._priced: dict[tuple[Usage, date], Cost] = {}
+        self._priced: dict[tuple[object, ...], Cost] = {}
         self._cards = {name: card for card in table.cards for name in (card.model, *card.aliases)}
 
     @classmethod
@@ -109,10 +109,36 @@ class PriceBook:
         that rate, with confidence ``expired``; an override that has ended is over. Before the first known day, and
         where the table has a gap, the price is unknown.
         """
-        asked = usage, _day(on)
+        size, tier = (usage.width, usage.height), (usage.quality, usage.steps)
+        return self.priced(_day(on), usage.model, usage.region, usage.task, usage.images, *size, *tier)
+
+    def priced(
+        self,
+        day: date,
+        model: str,
+        region: str,
+        task: str,
+        images: int,
+        width: int | None = None,
+        height: int | None = None,
+        quality: str | None = None,
+        steps: int | None = None,
+    ) -> Cost:
+        """`price` of the `Usage` of these fields, which is put together only when it is priced for the first time."""
+        asked = (day, model, region, task, images, width, height, quality, steps)
         known = self._priced.get(asked)
         if known is None:
-            known = self._price(*asked)
+            usage = Usage(
+                model=model,
+                region=region,
+                task=task,
+                images=images,
+                width=width,
+                height=height,
+                quality=quality,
+                steps=steps,
+            )
+            known = self._price(usage, day)
             if len(self._priced) >= _REMEMBERED:
                 self._priced = {}
             self._priced[asked] = known

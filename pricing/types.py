@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Context, Decimal
 from typing import TypeVar
@@ -42,6 +42,7 @@ _RATED_APART = frozenset({"virtual_try_on"})
 _T = TypeVar("_T")
 # The caller's own decimal context may round; a bill may not.
 _EXACT = Context(prec=60)
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,8 +236,18 @@ class Cost:
     def as_saved(self) -> Cost:
         """The same pictures from the cache: they cost 0, ``saved_usd`` is what was not paid (None if unknown)."""
         known = self.usd is not None and self.confidence is not None
-        saved = _sum([self.usd, self.saved_usd or Decimal(0)]) if known else None
-        return replace(self, usd=Decimal(0), saved_usd=saved)
+        saved = _sum([self.usd, self.saved_usd or _NOTHING]) if known else None
+        return Cost(
+            usd=_NOTHING,
+            table=self.table,
+            images=self.images,
+            unit_usd=self.unit_usd,
+            confidence=self.confidence,
+            source=self.source,
+            rate=self.rate,
+            note=self.note,
+            saved_usd=saved,
+        )
 
     def __str__(self) -> str:
         facts = [f"table {self.table}"]

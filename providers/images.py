@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pybase64
 
+from .quick import quick
+
 __all__ = ["Letters", "PictureHeader", "is_base64", "read_header", "read_tail"]
 
 Letters = str | memoryview
@@ -18,6 +20,7 @@ _STEP = 128 * 1024
 _LOSSY_START = b"\x9d\x01\x2a"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PictureHeader:
     """What the first bytes of a picture say: ``png``, ``jpeg`` or ``webp``, and its size in pixels."""

@@ -79,8 +79,10 @@ class Gathered:
 
     def fields(self) -> dict[str, Any]:
         """``image``, ``references`` and ``mask`` of the request. Raises InvalidRequest if they are too much for any body."""
-        several = self.given.get("image", ("", ()))[1]
         fields: dict[str, Any] = {}
+        if not self.given:
+            return fields
+        several = self.given.get("image", ("", ()))[1]
         if several:
             fields["image"] = several[0]
         references = several[1:] + self.given.get("references", ("", ()))[1]

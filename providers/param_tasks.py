@@ -62,6 +62,9 @@ _ALSO = {
 """What a task has a use for, besides what speaks of it."""
 _SPEAKING = frozenset(("references", "style_image", "styleImage")).union(*(names for _, names in _SIGNS))
 
+_TELLING = _SPEAKING | {"image"}
+"""Nothing else tells of a task."""
+
 
 def given_in(params: Mapping[str, Any]) -> set[str]:
     """The names that were used, and our own for those that clients write."""
@@ -107,6 +110,8 @@ def _fits(task: Task, given: Set[str]) -> bool:
 
 
 def _spoken_of(given: Set[str]) -> Task:
+    if given.isdisjoint(_TELLING):
+        return Task.TEXT_TO_IMAGE
     pictured = bool(given & {"image", "references"})
     for task, names in _SIGNS:
         if given & names and (pictured or task is Task.COLOR_GUIDED):

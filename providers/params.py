@@ -168,8 +168,10 @@ class _Reading:
 
     def request(self) -> ImageRequest:
         """The request, once everything has been read. Raises InvalidRequest if parts of it do not fit together."""
-        self._implied_task()
-        self._lift()
+        if self.native:
+            self._implied_task()
+            self._lift()
+        self._told_of_pictures()
         task = self._task()
         self._needs_prompt(task)
         self._mask_mode(task)
@@ -177,8 +179,9 @@ class _Reading:
         self._pair_sides()
         self._pair_guardrail()
         self._agree_on_shape()
-        self._agree_with_native()
-        self._agree_with_text_prompts()
+        if self.native:
+            self._agree_with_native()
+            self._agree_with_text_prompts()
         if self.strict and self.warnings:
             first = next(iter(self.warnings.values()))
             allowed = "standard or premium" if first.parameter == "quality" else f"no {first.parameter}"
@@ -210,6 +213,8 @@ class _Reading:
                 self.pictures.take(written, name, value, native=True)
             else:
                 self._field(written, name, value, written)
+
+    def _told_of_pictures(self) -> None:
         for warning in self.pictures.warnings:
             self.warnings.setdefault(str(warning.parameter), warning)
 

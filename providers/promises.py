@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log
+from functools import lru_cache
+from math import isfinite, log
 
 from .types import Call, Image, Warning
 
@@ -39,9 +40,16 @@ def _fits(call: Call, image: Image) -> bool:
         return (image.width, image.height) == (call.width, call.height)
     if call.ratio is None:
         return True
+    shape = _log_of(call.ratio)
+    return shape is None or abs(log(image.width / image.height) - shape) <= _SLACK
+
+
+@lru_cache(maxsize=1024)
+def _log_of(ratio: str) -> float | None:
+    """The logarithm of width over height. None for the caller's own word, which only the provider can read."""
     try:
-        width, _, height = call.ratio.partition(":")
-        shape = float(width) / float(height)
-        return abs(log(image.width / image.height / shape)) <= _SLACK
+        width, _, height = ratio.partition(":")
+        found = log(float(width) / float(height))
+        return found if isfinite(found) else None
     except (ValueError, ZeroDivisionError):
-        return True  # the caller's own word, which only the provider can read
+        return None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import pybase64
 
 from .images import PictureHeader, read_header
+from .quick import quick
 
 __all__ = [
     "Call",
@@ -100,6 +101,7 @@ class Picture:
         return cast(T, self._made[key])
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
     """One request, in words that hold for every model.
@@ -238,6 +240,7 @@ class Delivery:
     quality: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One upstream call, ready to be sent: a pure function of request and model facts.
@@ -274,6 +277,8 @@ class Call:
     @property
     def told(self) -> dict[str, Any]:
         """What makes this call another one: the body, less what the model does without being told."""
+        if not self.usual:
+            return dict(self.body)
         return {name: value for name, value in self.body.items() if name not in self.usual or self.usual[name] != value}
 
 
@@ -363,6 +368,7 @@ class Image:
             return f"<Image unreadable seed={self.seed}>"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
     """What one upstream call delivered: at least one picture, and why others are missing."""

@@ -11,9 +11,11 @@ from ..providers.types import Image, ImageRequest, Missing, Warning
 from .cache import Entry
 from .context import Trail
 from .effects import Piece, Served
-from .records import Exclusions, Result
+from .records import Attempt, Exclusions, Result
 
 __all__ = ["assemble", "converted", "is_pending"]
+
+_NOBODY = Exclusions()
 
 
 def is_pending(served: Served) -> bool:
@@ -31,7 +33,10 @@ def converted(served: Served) -> Served:
 
     One picture after the other, so that no more than one is decoded at a time. What stands in the cache stays as it came.
     """
-    if all(piece.entry is None or piece.entry.call.delivery is None for piece in served):
+    for piece in served:
+        if piece.entry is not None and piece.entry.call.delivery is not None:
+            break
+    else:
         return served
     return tuple(piece if piece.entry is None else replace(piece, entry=_converted(piece.entry)) for piece in served)
 
@@ -51,19 +56,18 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
     good = [piece for piece in served if piece.entry is not None]
     first = good[0].entry
     assert first is not None  # a flow without any answer raises
-    images, missing = _pictures(served)
+    images, missing = (first.result.images, first.result.missing) if len(served) == 1 else _pictures(served)
     costs = [
         piece.entry.cost.as_saved() if piece.cache in ("hit", "coalesced") else piece.entry.cost
         for piece in good
         if piece.entry is not None
     ]
     target = first.target
-    attempts = tuple(sorted(trail.attempts, key=lambda attempt: attempt.ordinal))
     cost = costs[0] if len(costs) == 1 else Cost.total(costs)
-    states = {piece.cache for piece in good}
+    states = [piece.cache for piece in good]
     return Result(
         alias=trail.alias.name,
-        task=request.task.value,
+        task=str(request.task),
         images=images,
         model=target.model,
         model_id=target.model_id,
@@ -74,13 +78,22 @@ def assemble(request: ImageRequest, trail: Trail, served: Served, duration: floa
         duration=duration,
         seed=images[0].seed,
         request_id=first.result.request_id,
-        attempts=attempts,
-        skipped=Exclusions(trail.excluded),
+        attempts=tuple(sorted(trail.attempts, key=_ordinal)),
+        skipped=Exclusions(trail.excluded) if trail.excluded else _NOBODY,
         route=trail.route,
         missing=missing,
-        warnings=tuple(dict.fromkeys(_warnings(request, trail, good, cost))),
+        warnings=_each_once(_warnings(request, trail, good, cost)),
         mask=first.result.mask,
     )
+
+
+def _ordinal(attempt: Attempt) -> int:
+    return attempt.ordinal
+
+
+def _each_once(warnings: Iterable[Warning]) -> tuple[Warning, ...]:
+    said = tuple(warnings)
+    return said if len(said) < 2 else tuple(dict.fromkeys(said))
 
 
 def _pictures(served: Served) -> tuple[tuple[Image, ...], tuple[Missing, ...]]:

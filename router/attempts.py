@@ -9,9 +9,8 @@ pass, first come first served, with backoff after failures).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from ..providers.errors import Effect, LascauxError, RequestError, Throttled
@@ -21,12 +20,13 @@ from .choice import choose, early_probe, least_bad, somebody
 from .context import Context, Trail
 from .deployment import Permit
 from .effects import Flow, Gather, Join, Land, Lookup, Piece, Send, Served, Store, Wait
-from .endings import gone, left_off, nobody_left, remembered, shared, too_late, twin
+from .endings import gone, left_off, nobody_left, shared, too_late, twin
 from .errors import AttemptsFailed, DeadlineExceeded, NoDeploymentAvailable
 from .health import State
 from .plan import Alias, Step, nobody_can
-from .records import Attempt, Route
+from .records import Route
 from .retry import Allowance, backoff, says_nothing
+from .sending import Sending
 from .turn import Turn
 
 __all__ = ["request_flow"]
@@ -178,8 +178,9 @@ class _Part:
                     if served is not None:
                         return served
         finally:
-            with self.context.lock:
-                self.turn.over(self.context.clock())
+            if not self.turn.idle:
+                with self.context.lock:
+                    self.turn.over(self.context.clock())
             if self.turn.spent:
                 self.context.on_wait(self.trail.alias.name, self.turn.spent)
 
@@ -212,48 +213,34 @@ class _Part:
         started = self.context.clock()
         until = min(started + self.trail.attempt_timeout, self.trail.deadline)
         ordinal = next(self.trail.ordinals)
+        name = step.alias.name
         self.trail.route = Route(
-            alias=step.alias.name,
+            alias=name,
             strategy=step.alias.strategy.name,
             candidates=len(step.candidates),
             deployment=candidate.name,
             score=permit.score,
         )
-        self.calls[step.alias.name] = self.calls.get(step.alias.name, 0) + 1
-        record = partial(
-            Attempt,
-            ordinal=ordinal,
-            part=self.number,
-            alias=step.alias.name,
-            deployment=candidate.name,
-            model=target.model,
-            model_id=target.model_id,
-            region=target.region,
-            task=call.task.value,
-            images=call.images,
-            started=started - self.trail.started,
-            probe=permit.probe,
-            panic=permit.panic,
-            waited=self.turn.lap(),
-        )
+        self.calls[name] = self.calls.get(name, 0) + 1
+        sending = Sending(permit, name, self.number, ordinal, self.trail.started, started, self.turn.lap())
         try:
-            result, cost = yield Send(target, call, until, step.alias.name, ordinal, permit)
+            result, cost = yield Send(target, call, until, name, ordinal, permit)
         except LascauxError as error:
             silent = says_nothing(error, until - started, step.alias.retry)
             self._settle(permit, error, abandoned=silent)
             if not silent:
                 self._teach(step, permit, started, error)
-            self._record(record, started, error.code, error=remembered(error), may_be_billed=error.may_be_billed)
+            self.trail.attempts.append(sending.ended(self.context.clock(), error=error))
             if not error.retry:
                 raise
-            self._learn(step.alias.name, candidate.name, error)
+            self._learn(name, candidate.name, error)
             return None
         except BaseException:
             self._settle(permit, None, abandoned=True)
             raise
         self._settle(permit, None)
         self._teach(step, permit, started, None)
-        self._record(record, started, request_id=result.request_id, cost=cost)
+        self.trail.attempts.append(sending.ended(self.context.clock(), request_id=result.request_id, cost=cost))
         entry = Entry(result, cost, target, call)
         if candidate.key is not None and not result.missing:
             yield Store(candidate.key, entry)
@@ -320,9 +307,9 @@ class _Part:
 
     def _attempts_left(self, step: Step) -> bool:
         name, retry = step.alias.name, step.alias.retry
-        return self.calls.get(name, 0) < retry.attempts and all(
-            self.failures.get((name, code), 0) <= extra for code, extra in retry.on.items()
-        )
+        if self.calls.get(name, 0) >= retry.attempts:
+            return False
+        return not self.failures or all(self.failures.get((name, code), 0) <= extra for code, extra in retry.on.items())
 
     def _stand(self, now: float) -> Wait:
         """Wait until somebody may take the request. Raises when waiting is no plan or would take too long."""
@@ -366,11 +353,6 @@ class _Part:
             with self.context.lock:
                 now = self.context.clock()
                 learn(permit.candidate, now, now - started, error)
-
-    def _record(self, record: Callable[..., Attempt], started: float, outcome: str = "ok", **facts: Any) -> None:
-        facts.setdefault("request_id", getattr(facts.get("error"), "request_id", None))
-        made = record(duration=self.context.clock() - started, outcome=outcome, **facts)
-        self.trail.attempts.append(made)
 
     def _learn(self, alias: str, name: str, error: LascauxError) -> None:
         kind = (alias, type(error).default_code)

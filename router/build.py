@@ -89,7 +89,7 @@ class _Builder:
         self.config = config
         self.share = share
         self.previous = previous
-        self.lock = previous.context.lock if previous else Guard()
+        self.guard = previous.context.guard if previous else Guard()
         self.heritage = _inherit(config, previous) if previous else Heritage()
         self.rng = rng
         self.today = today
@@ -141,7 +141,7 @@ class _Builder:
             billed=self.billed(clock()),
             line=previous.context.line if previous else Line(),
             orders=previous.context.orders if previous else itertools.count(),
-            lock=self.lock,
+            guard=self.guard,
             panic_threshold=self.health.panic_threshold,
             on_breaker=telemetry.breaker,
             on_wait=telemetry.waited,
@@ -237,7 +237,7 @@ class _Builder:
             replacement=life.replacement[0] if life.replacement else None,
         )
         self._check_region(target, model, config)
-        with self.lock:
+        with self.guard.lock:
             return self.heritage.deployment(made)
 
     def _quota(self, target: Target) -> Quota:
@@ -330,7 +330,7 @@ class _Names:
         self._written = {name: None for name in written if name not in patterns}
         self._aliases = {name: self._make(name) for name in self._config.aliases if name not in patterns}
         self._passed: LRUCache[str, Alias] = LRUCache(_PASSED_THROUGH)
-        self._lock = builder.lock
+        self._guard = builder.guard
 
     def names(self) -> tuple[str, ...]:
         """Those that are written in the configuration."""
@@ -338,7 +338,7 @@ class _Names:
 
     def all(self) -> tuple[Alias, ...]:
         """Every alias that was made so far, passed-through models included."""
-        with self._lock:
+        with self._guard.lock:
             return (*self._aliases.values(), *self._passed.values())
 
     def find(self, name: str) -> Alias:
@@ -346,11 +346,11 @@ class _Names:
         found = self._aliases.get(name)
         if found is not None:
             return found
-        with self._lock:
+        with self._guard.lock:
             found = self._passed.get(name)
         if found is None:
             found = self._make(name)  # may read profiles, so not under the lock
-            with self._lock:
+            with self._guard.lock:
                 kept: MutableMapping[str, Alias] = self._aliases if name in self._written else self._passed
                 found = kept.setdefault(name, found)
         return found

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from functools import lru_cache
+from heapq import heapify, heappop, heappush
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
-from cachetools import Cache as Store
-from cachetools import TLRUCache
 
 from ..pricing import Cost
+from ..providers.quick import quick
 from ..providers.types import Call, ImageResult, Target
 
 __all__ = ["Cache", "Copy", "Entry", "Flight", "Flights", "MemoryCache", "NoCache", "call_key"]
 
 _KEY_VERSION = b"lascaux-call-1\0"
+_SPARE = 64
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An answer worth keeping, with what it cost and where it came from."""
@@ -51,11 +55,20 @@ def call_key(call: Call, tenant: str = "") -> str:
     It covers base model, canonical body (`Call.told`), guardrail headers and tenant. Region, deployment, profile and
     credentials are not part of it: they decide who answers, not what.
     """
+    digest = _begun(tenant, call.model, tuple(call.headers.items())).copy()
+    digest.update(orjson.dumps(call.told, option=orjson.OPT_SORT_KEYS))
+    digest.update(b"\0")
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _begun(tenant: str, model: str, headers: tuple[tuple[str, str], ...]) -> hashlib.blake2b:
+    """The digest of what nearly all requests have in common."""
     digest = hashlib.blake2b(_KEY_VERSION, digest_size=16)
-    for part in (tenant, call.model, dict(call.headers), call.told):  # one by one: there are pictures in them
+    for part in (tenant, model, dict(headers)):
         digest.update(orjson.dumps(part, option=orjson.OPT_SORT_KEYS))
         digest.update(b"\0")
-    return digest.hexdigest()
+    return digest
 
 
 class Cache(Protocol):
@@ -111,50 +124,48 @@ class NoCache:
         """Nothing is held."""
 
 
-_Kept = tuple[float, Entry]
-"""When it was stored, and the answer."""
+class _Kept(NamedTuple):
+    """An answer, the moments at which it was stored and will end, and what it takes up."""
+
+    stored: float
+    entry: Entry
+    until: float
+    size: int
 
 
 class MemoryCache:
     """Answers of this process: least recently used first out, at most ``max_bytes``, each for ``ttl`` seconds."""
 
     def __init__(self, *, max_bytes: int, ttl: float, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.ttl = ttl
-        self._entries = self._empty(max_bytes)
-        self._lock = threading.Lock()
-
-    def _empty(self, max_bytes: int) -> TLRUCache[str, _Kept]:
-        return TLRUCache(
-            maxsize=max_bytes,
-            ttu=lambda _, kept, __: kept[0] + self.ttl,
-            timer=self._clock,
-            getsizeof=lambda kept: kept[1].size,
-        )
-
-    @property
-    def max_bytes(self) -> int:
+        self.max_bytes = max_bytes
         """Most that is kept."""
-        return int(self._entries.maxsize)
+        self.ttl = ttl
+        self._clock = clock
+        self._entries: OrderedDict[str, _Kept] = OrderedDict()
+        """The least recently used first."""
+        self._ends: list[tuple[float, str]] = []
+        """A heap of the moments at which entries end; of some that are gone, too."""
+        self._used = 0
+        self._lock = threading.Lock()
 
     def resize(self, *, max_bytes: int, ttl: float) -> None:
         """Let other bounds hold from now on. Entries that fit them stay, each as old as it is."""
         with self._lock:
-            old = self._entries
-            self.ttl = ttl
-            self._entries = self._empty(max_bytes)
-            for _ in range(len(old)):
-                key, kept = old.popitem()  # the least recently used first, so that those used last stay
-                if kept[1].size <= max_bytes:
-                    self._entries[key] = kept
+            now, old = self._clock(), self._entries
+            self._expire(now)
+            self.max_bytes, self.ttl = max_bytes, ttl
+            self._entries, self._ends, self._used = OrderedDict(), [], 0
+            for key, kept in old.items():  # those used last come last, so that they stay
+                self._keep(key, kept.entry, kept.stored, now)
 
     def lookup(self, keys: Iterable[str]) -> Entry | None:
         """The first entry found under one of the keys."""
         with self._lock:
             for key in keys:
                 kept = self._entries.get(key)
-                if kept is not None:
-                    return kept[1]
+                if kept is not None and self._clock() < kept.until:
+                    self._entries.move_to_end(key)
+                    return kept.entry
         return None
 
     def peek(self, keys: Iterable[str]) -> Entry | None:
@@ -165,23 +176,55 @@ class MemoryCache:
     def copy(self, keys: Iterable[str]) -> Copy | None:
         """What `peek` would find, to be adopted elsewhere."""
         with self._lock:
-            held = next((key for key in keys if key in self._entries), None)
-            if held is None:
-                return None
-            stored, entry = Store.__getitem__(self._entries, held)  # the base class counts no use
-            return Copy(key=held, entry=entry, age=self._clock() - stored)
+            now = self._clock()
+            for key in keys:
+                kept = self._entries.get(key)
+                if kept is not None and now < kept.until:
+                    return Copy(key=key, entry=kept.entry, age=now - kept.stored)
+        return None
 
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry; one that is larger than the whole cache is not kept."""
         with self._lock:
-            if entry.size <= self._entries.maxsize:
-                self._entries[key] = (self._clock(), entry)
+            now = self._clock()
+            self._keep(key, entry, now, now)
 
     def adopt(self, copy: Copy) -> None:
         """Keep what another cache has kept before: it ends when it would have ended there. Our own is not replaced."""
         with self._lock:
-            if copy.key not in self._entries and copy.entry.size <= self._entries.maxsize:
-                self._entries[copy.key] = (self._clock() - max(copy.age, 0.0), copy.entry)
+            now = self._clock()
+            self._expire(now)
+            if copy.key not in self._entries:
+                self._keep(copy.key, copy.entry, now - max(copy.age, 0.0), now)
+
+    def _keep(self, key: str, entry: Entry, stored: float, now: float) -> None:
+        size, until = entry.size, stored + self.ttl
+        if size > self.max_bytes or until <= now:
+            return
+        self._expire(now)
+        self._drop(key)
+        while self._used + size > self.max_bytes:
+            self._drop(next(iter(self._entries)))
+        self._entries[key] = _Kept(stored, entry, until, size)
+        self._used += size
+        heappush(self._ends, (until, key))
+
+    def _drop(self, key: str) -> None:
+        kept = self._entries.pop(key, None)
+        if kept is not None:
+            self._used -= kept.size
+
+    def _expire(self, now: float) -> None:
+        """Drop what has ended, and forget the ends of what is gone once they are the most."""
+        ends = self._ends
+        while ends and ends[0][0] <= now:
+            _, key = heappop(ends)
+            kept = self._entries.get(key)
+            if kept is not None and kept.until <= now:  # else it was stored anew since
+                self._drop(key)
+        if len(ends) > 2 * len(self._entries) + _SPARE:
+            self._ends = [(kept.until, key) for key, kept in self._entries.items()]
+            heapify(self._ends)
 
     def renew(self) -> None:
         """After a fork: nobody holds our lock."""
@@ -191,31 +234,59 @@ class MemoryCache:
     def bytes(self) -> int:
         """Bytes in use."""
         with self._lock:
-            self._entries.expire()
-            return int(self._entries.currsize)
+            self._expire(self._clock())
+            return self._used
 
     def __len__(self) -> int:
         with self._lock:
-            self._entries.expire()
+            self._expire(self._clock())
             return len(self._entries)
 
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Flight(Generic[T]):
-    """One request under way, and whether we are the one who makes it.
+    """One request under way, and whether we are the one who makes it. ``party`` is what the leader was started by."""
 
-    The future ends with the leader's outcome, with its error, or with None when the leader went away: then one
-    of those who waited takes over. ``party`` is what the leader was started by.
-    """
+    __slots__ = ("_ended", "_outcome", "flights", "key", "leader", "party")
 
-    key: str
-    leader: bool
-    outcome: Future[T | None]
-    flights: Flights[T]
-    party: object = None
+    def __init__(
+        self,
+        key: str,
+        flights: Flights[T],
+        party: object = None,
+        *,
+        leader: bool = True,
+        outcome: Future[T | None] | None = None,
+    ) -> None:
+        self.key = key
+        self.flights = flights
+        self.party = party
+        self.leader = leader
+        self._outcome = outcome
+        self._ended: tuple[T | Exception | None] | None = None
+
+    @property
+    def outcome(self) -> Future[T | None]:
+        """Ends with the leader's outcome, with its error, or with None when the leader went away.
+
+        Then one of those who waited takes over. It is made when somebody asks: nearly always nobody waits.
+        """
+        with self.flights.lock:
+            return self._awaited()
+
+    def _awaited(self) -> Future[T | None]:
+        """Under the lock of the flights."""
+        if self._outcome is None:
+            self._outcome = Future()
+            if self._ended is not None:
+                _settle(self._outcome, self._ended[0])
+        return self._outcome
+
+    def joined(self) -> Flight[T]:
+        """The same for a passenger. Under the lock of the flights."""
+        return Flight(self.key, self.flights, self.party, leader=False, outcome=self._awaited())
 
     def seen_by(self, party: object) -> Flight[T]:
         """The flight as another party shall see it: an answer is an answer, but a failure may have been due to who asked."""
@@ -223,41 +294,48 @@ class Flight(Generic[T]):
             return self
         nothing: Future[T | None] = Future()
         nothing.set_result(None)
-        return replace(self, outcome=nothing)
+        return Flight(self.key, self.flights, self.party, leader=self.leader, outcome=nothing)
 
     def land(self, outcome: T | Exception | None) -> None:
         """End the flight we lead, whatever came of it."""
-        self.flights.remove(self.key)
-        if isinstance(outcome, Exception):
-            self.outcome.set_exception(outcome)
-        else:
-            self.outcome.set_result(outcome)
+        with self.flights.lock:
+            self.flights.forget(self.key)
+            self._ended = (outcome,)
+            awaited = self._outcome
+        if awaited is not None:
+            _settle(awaited, outcome)
+
+
+def _settle(future: Future[T | None], outcome: T | Exception | None) -> None:
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 class Flights(Generic[T]):
     """Requests under way, by key. Thread-safe; nothing is left behind when a flight has ended."""
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
         self._flights: dict[str, Flight[T]] = {}
-        self._lock = threading.Lock()
 
     def join(self, key: str, party: object = None) -> Flight[T]:
         """Become the leader of a new flight, or a passenger of the one under way."""
-        with self._lock:
+        with self.lock:
             found = self._flights.get(key)
             if found is not None:
-                return replace(found, leader=False)
-            made = self._flights[key] = Flight(key, True, Future(), self, party)
+                return found.joined()
+            made = self._flights[key] = Flight(key, self, party)
             return made
 
     def find(self, key: str) -> Flight[T] | None:
         """The one under way, None if there is none. Joins nothing."""
         return self._flights.get(key)
 
-    def remove(self, key: str) -> None:
-        """Forget a flight."""
-        with self._lock:
-            self._flights.pop(key, None)
+    def forget(self, key: str) -> None:
+        """Remove a flight. Under the lock."""
+        self._flights.pop(key, None)
 
     def __len__(self) -> int:
         return len(self._flights)

@@ -18,22 +18,16 @@ __all__ = ["Context", "Flag", "Guard", "Trail"]
 
 
 class Guard:
-    """A lock that a forked child can make anew."""
+    """Holds a lock that a forked child can make anew."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ("lock",)
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def renew(self) -> None:
         """Forget who held it."""
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
+        self.lock = threading.Lock()
 
 
 class Flag:
@@ -68,11 +62,16 @@ class Context:
     orders: Iterator[int] = field(default_factory=itertools.count)
     """Requests are numbered as they come in."""
     panic_threshold: float = 0.5
-    lock: Guard = field(default_factory=Guard)
+    guard: Guard = field(default_factory=Guard)
     on_breaker: Callable[[str, str], None] = lambda deployment, state: None
     """Told when a circuit breaker changes its state."""
     on_wait: Callable[[str, float], None] = lambda alias, seconds: None
     """Told for how long one that stood in line did so, when it stands there no more."""
+
+    @property
+    def lock(self) -> threading.Lock:
+        """The lock of this process: looked up each time, and never kept."""
+        return self.guard.lock
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +89,7 @@ class Trail:
     routing_key: str | None = None
     stopped: Flag = field(default_factory=Flag)
     """Set when the caller has gone: what is under way may end, nothing new is started."""
-    sent: threading.Event = field(default_factory=threading.Event)
+    sent: Flag = field(default_factory=Flag)
     """Set, under the router's lock, when the first call departs."""
     tickets: set[Ticket] = field(default_factory=set)
     """Where it stands in line, or waits for another's answer."""

@@ -9,6 +9,7 @@ from random import Random
 from ..providers.bedrock.ids import Kind, ModelRef
 from ..providers.catalog import Model
 from ..providers.errors import Effect, LascauxError
+from ..providers.quick import quick
 from ..providers.types import Call, Target
 from .health import CircuitBreaker, HealthPolicy, State
 from .quota import Limits
@@ -16,6 +17,7 @@ from .quota import Limits
 __all__ = ["Candidate", "Deployment", "Permit", "wire_id"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A deployment that can serve this request, with the calls already written for its model.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..providers.errors import LascauxError
+from ..providers.quick import quick
 from ..providers.types import Call, Target
 from .cache import Entry, Flight
 from .deployment import Permit
@@ -15,6 +16,7 @@ from .line import Ticket
 __all__ = ["Effect", "Flow", "Gather", "Join", "Land", "Lookup", "Piece", "Send", "Served", "Store", "Wait"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """Look into the cache. Outcome: an `Entry` or None.
@@ -27,6 +29,7 @@ class Lookup:
     flight: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Store:
     """Keep an answer. Outcome: None."""
@@ -35,6 +38,7 @@ class Store:
     entry: Entry
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Join:
     """Lead a flight, or wait for the one under way, for ``timeout`` seconds at most. Outcome: a `Flight`."""
@@ -43,6 +47,7 @@ class Join:
     timeout: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Land:
     """End a flight we lead. Outcome: None."""
@@ -51,6 +56,7 @@ class Land:
     outcome: Served | LascauxError | None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Send:
     """Make one upstream call before ``until``, on the router's clock. Outcome: (ImageResult, Cost), or a `LascauxError`.
@@ -81,6 +87,7 @@ class Gather:
     flows: tuple[Flow, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What became of one call's worth of a request: an answer and how it came (hit, miss, ...), or an error."""

@@ -117,7 +117,7 @@ class Line:
         """The router is closed: nobody need wait any longer."""
 
     def __len__(self) -> int:
-        return sum(len(queue.tickets) for queue in self._queues.values())
+        return sum(len(queue.tickets) for queue in self._queues.values()) if self._queues else 0
 
     def join(self, ticket: Ticket, places: tuple[Deployment, ...]) -> None:
         """Stand in line for any of these deployments, and for no others."""

@@ -10,6 +10,7 @@ from functools import partial
 
 from ..providers.base import Provider
 from ..providers.errors import InvalidRequest
+from ..providers.quick import quick
 from ..providers.types import Call, ImageRequest, Warning
 from .cache import call_key
 from .deployment import Candidate, Deployment
@@ -43,6 +44,7 @@ class Alias:
         object.__setattr__(self, "pool", self.prepared or Pool(self.uses))
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Step:
     """One alias of the chain, matched against the request.
@@ -105,6 +107,15 @@ class Step:
         return self.candidate(self.roster.models[call.model][0]).calls[0]
 
 
+class _Memory:
+    """The step that a request was matched to last, and for whom. A step knows nothing of the request: no ring."""
+
+    __slots__ = ("step",)
+
+    def __init__(self) -> None:
+        self.step: tuple[Step, tuple[object, ...]] | None = None
+
+
 class Planner:
     """Matches requests to deployments. Pure but for the roster of the day, with which a passed end of life is noted."""
 
@@ -123,6 +134,8 @@ class Planner:
 
     def chain(self, alias: Alias) -> tuple[Alias, ...]:
         """The alias and its fallbacks, theirs included, each once, nearest first."""
+        if not alias.fallbacks:
+            return (alias,)
         found = {alias.name: alias}
         queue = [alias]
         while queue:
@@ -155,6 +168,26 @@ class Planner:
         if alias.strict and not request.strict:
             request = replace(request, strict=True)
         roster = alias.pool.roster(today, self._lifecycle)
+        memory = request.once(("step", alias.name, part), _Memory)
+        asked = (tenant, caching, routing_key)
+        known = memory.step
+        if known is not None and known[1] == asked and known[0].alias is alias and known[0].roster is roster:
+            return known[0]
+        step = self._match(alias, request, roster, tenant, caching, part, routing_key)
+        if not step.refusals:  # these are raised, and no error is raised twice
+            memory.step = step, asked
+        return step
+
+    def _match(
+        self,
+        alias: Alias,
+        request: ImageRequest,
+        roster: Roster,
+        tenant: str,
+        caching: bool,
+        part: int,
+        routing_key: str | None,
+    ) -> Step:
         offers: dict[str, Offer] = {}
         refusals: dict[str, InvalidRequest] = {}
         for model, uses in roster.models.items():
@@ -166,11 +199,12 @@ class Planner:
             cacheable = caching and len(calls) == 1 and calls[0].reproducible
             key = request.once((model, part, tenant), partial(call_key, calls[0], tenant)) if cacheable else None
             offers[model] = Offer(calls=calls, key=key)
+        equal = _identity(request, tenant) if routing_key is None else (routing_key,)
         return Step(
             alias=alias,
             roster=roster,
             selection=roster.select(offers),
-            order=Order(offers=offers, price=self._price, key=partial(_routing_key, request, tenant, routing_key)),
+            order=Order(offers=offers, price=self._price, key=partial(_routing_key, equal)),
             refusals=refusals,
             parts=_parts(request, offers.values()),
         )
@@ -187,9 +221,8 @@ class Planner:
         return calls
 
 
-def _routing_key(request: ImageRequest, tenant: str, given: str | None) -> int:
+def _routing_key(parts: tuple[object, ...]) -> int:
     """64 bits that are the same in every process and on every day."""
-    parts = (given,) if given is not None else _identity(request, tenant)
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "backslashreplace"), digest_size=8)
     return int.from_bytes(digest.digest())
 
@@ -209,7 +242,10 @@ def _obituary(deployment: Deployment) -> Warning:
 
 def _parts(request: ImageRequest, offers: Iterable[Offer]) -> tuple[ImageRequest, ...]:
     """Cut the request so that every part is one call on every candidate: along the finest cut any model needs."""
-    finest = max((offer.calls for offer in offers), key=len, default=())
+    finest: tuple[Call, ...] = ()
+    for offer in offers:
+        if len(offer.calls) > len(finest):
+            finest = offer.calls
     if len(finest) < 2:
         return ()
     return tuple(replace(request, n=call.images, seed=call.seed) for call in finest)
@@ -217,9 +253,10 @@ def _parts(request: ImageRequest, offers: Iterable[Offer]) -> tuple[ImageRequest
 
 def nobody_can(alias: str, steps: Iterable[Step]) -> InvalidRequest | None:
     """The one error that says why no deployment can do what was asked; None if somebody could."""
-    steps = list(steps)
-    if any(step.candidates for step in steps):
-        return None
+    steps = tuple(steps)
+    for step in steps:
+        if step.candidates:
+            return None
     refusals = [error for step in steps for error in step.refusals.values()]
     excluded = [exclusion for step in steps for exclusion in step.excluded]
     if len({exclusion.reason for exclusion in excluded}) == 1 and refusals:

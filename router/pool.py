@@ -16,6 +16,7 @@ from random import Random
 from typing import Literal, Self
 
 from ..pricing import Cost
+from ..providers.quick import quick
 from ..providers.types import Call, Target
 from .deployment import Candidate, Deployment
 
@@ -45,6 +46,7 @@ class Use:
         return self.deployment.name
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """What one model would do for a request: its calls, and the cache key of the only one.
@@ -62,6 +64,7 @@ class Offer:
         )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Order:
     """What a strategy may know of the request: what each model would do for it, what that costs, and its routing key."""
@@ -139,6 +142,9 @@ class Field:
 
         Who is let in again slowly is drawn by a share of its weight.
         """
+        if len(self.tier.uses) == 1:
+            only = self.tier.uses[0]
+            return only if only is not besides and self.admits(only) else None
         for _ in range(_DRAWS if len(self.tier.uses) > _FEW else 0):
             use = self.tier.draw(rng)
             if use is not besides and self.admits(use) and self.accepts(use, rng):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 
-from ..pricing import Cost, PriceBook, Usage
+from ..pricing import Cost, PriceBook
 from ..providers.types import Call, ImageResult, Target
 
 __all__ = ["Price", "by_the_hour", "cost_of"]
@@ -20,7 +21,12 @@ _BY_THE_HOUR = re.compile(r":(?:provisioned-model|custom-model-deployment|import
 
 def by_the_hour(target: Target) -> bool:
     """Is it a model that the account runs for itself?"""
-    return _BY_THE_HOUR.search(target.model_id) is not None
+    return _is_by_the_hour(target.model_id)
+
+
+@lru_cache(maxsize=1024)
+def _is_by_the_hour(model_id: str) -> bool:
+    return _BY_THE_HOUR.search(model_id) is not None
 
 
 def cost_of(book: PriceBook, day: date, target: Target, call: Call, result: ImageResult | None = None) -> Cost:
@@ -29,17 +35,17 @@ def cost_of(book: PriceBook, day: date, target: Target, call: Call, result: Imag
     Before the call the size of an edit's picture may not be known; where the rate depends on it the price is unknown.
     """
     first = result.images[0] if result is not None and result.images else None
-    usage = Usage(
-        model=call.model,
-        region=target.region,
-        task=call.task.value,
-        images=len(result.images) if result is not None else call.images,
-        width=call.width or (first.width if first else None),
-        height=call.height or (first.height if first else None),
-        quality=call.quality,
-        steps=call.steps,
+    cost = book.priced(
+        day,
+        call.model,
+        target.region,
+        str(call.task),
+        len(result.images) if result is not None else call.images,
+        call.width or (first.width if first else None),
+        call.height or (first.height if first else None),
+        call.quality,
+        call.steps,
     )
-    cost = book.price(usage, on=day)
     if by_the_hour(target) and cost.confidence != "override":
         note = "provisioned and custom models are billed by the hour, not by the picture; an override can give a price"
         return Cost(usd=None, table=cost.table, images=cost.images, note=note)

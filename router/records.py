@@ -8,11 +8,13 @@ from typing import overload
 
 from ..pricing import Cost
 from ..providers.errors import LascauxError
+from ..providers.quick import quick
 from ..providers.types import Image, Missing, Warning
 
 __all__ = ["Attempt", "Exclusion", "Exclusions", "Result", "Route", "Skipped"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One call to one deployment: all that a spend ledger needs to know about it.
@@ -113,6 +115,7 @@ class Exclusions(Sequence[Skipped]):
         return repr(self._written())
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Where the last pick of a request was made: the alias of the chain, its strategy, among how many, and who it was.
@@ -128,6 +131,7 @@ class Route:
     score: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The pictures, what they cost, and how they came about.

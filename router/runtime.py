@@ -84,7 +84,7 @@ class Runtime:
 
     def after_fork(self) -> None:
         """In a child process: nobody holds our locks, no call is under way."""
-        self.context.lock.renew()
+        self.context.guard.renew()
         self.context.line.clear()
         self.cache.renew()
         for deployment in (*self.heritage.deployments, *self.made()):

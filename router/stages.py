@@ -96,7 +96,8 @@ def staged_flow(context: Context, request: ImageRequest, trail: Trail) -> Flow:
     Strict or not, a picture that was paid for is delivered, if need be with its background: to throw it away would help
     nobody, and a second try would be billed again. The warning says so.
     """
-    planned = stages(context.planner, trail.alias, request, today=context.today())
+    clear = request.background == "transparent"
+    planned = stages(context.planner, trail.alias, request, today=context.today()) if clear else None
     if planned is None:
         try:
             return (yield from request_flow(context, request, trail))

@@ -176,7 +176,8 @@ def _less_loaded(field: Field, rng: Random) -> Use | None:
 def _two(field: Field, rng: Random) -> tuple[Use | None, Use | None]:
     """Two different uses drawn by weight, as far as there are two."""
     first = field.draw(rng)
-    return first, None if first is None else field.draw(rng, besides=first)
+    alone = first is None or len(field.tier.uses) == 1
+    return first, None if alone else field.draw(rng, besides=first)
 
 
 def _load(use: Use) -> float:

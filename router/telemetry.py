@@ -87,9 +87,9 @@ class RequestSpan:
         parent = otel_context.get_current()
         attributes: dict[str, str | int] = {names.ALIAS: alias, names.TASK: task, names.IMAGES_REQUESTED: n}
         self._span = telemetry.tracer.start_span(f"{names.REQUEST_SPAN} {alias}", parent, SpanKind.INTERNAL, attributes)
-        self.context: Context = set_span_in_context(self._span, parent)
         self.heard = telemetry.metrics.heard or self._span.get_span_context().is_valid
         """Is there anybody to tell? If not, what would be told need not be put together."""
+        self.context: Context = set_span_in_context(self._span, parent) if self.heard else parent
 
     def unheard_attempt(self) -> Unheard:
         """The place of an attempt of which nobody is told."""

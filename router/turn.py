@@ -81,6 +81,11 @@ class Turn:
         self._trail.tickets.discard(self._ticket)
 
     @property
+    def idle(self) -> bool:
+        """It does not wait: there is nothing to end. Needs no lock, for nobody else makes it wait."""
+        return self._since is None and self._ticket.queue is None
+
+    @property
     def spent(self) -> float:
         """Seconds that it has waited so far, before all its calls together."""
         return self._spent

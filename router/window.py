@@ -11,10 +11,12 @@ WINDOW = 60.6
 second at once. 0.6 s are the travel times that we allow for; they cost one call in a hundred."""
 _KEPT = 32
 """Moments that are out of date may stay until there are so many, so that not every call moves the list."""
+_MORE = 16
+"""For the same reason, a sixteenth more than the most may stay."""
 
 
 class Window:
-    """Sorted moments, at most ``most`` of them. What is older than the window is forgotten."""
+    """Sorted moments: the latest ``most`` of them, and some more. What is older than the window is forgotten."""
 
     __slots__ = ("_most", "_times")
 
@@ -25,8 +27,10 @@ class Window:
     def add(self, at: float) -> None:
         """A call left, or is about to."""
         old = bisect_right(self._times, at - 2 * WINDOW)
-        if old > _KEPT or (self._most is not None and len(self._times) >= self._most):
-            del self._times[: max(old, 1)]
+        if self._most is not None and len(self._times) >= self._most + self._most // _MORE:
+            del self._times[: max(old, len(self._times) - self._most + 1)]
+        elif old > _KEPT:
+            del self._times[:old]
         insort(self._times, at)
 
     def move(self, at: float, to: float) -> None:

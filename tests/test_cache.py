@@ -126,6 +126,41 @@ def test_entries_expire() -> None:
     assert memory.bytes == 0
 
 
+def test_what_is_stored_anew_lives_anew() -> None:
+    """Its first end does not take it away; and what made room for others leaves nothing behind."""
+    clock = Clock()
+    memory = MemoryCache(max_bytes=50_000, ttl=60, clock=clock)
+    memory.store("a", entry())
+    clock.now = 30.0
+    memory.store("a", entry(2))
+    clock.now = 61.0
+    memory.store("b", entry())
+    assert memory.lookup(["a"]) is not None
+    assert memory.bytes == entry(2).size + entry().size
+    for i in range(1000):
+        memory.store(str(i), entry(10))
+        memory.store("c", entry())
+    assert len(memory._ends) <= 2 * len(memory) + 65
+    clock.now = 200.0
+    assert (len(memory), memory.bytes) == (0, 0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 30), st.integers(0, 40)), max_size=40))
+def test_bytes_are_the_sum_of_what_is_kept(steps: list[tuple[str, int, int]]) -> None:
+    """Whatever is stored, looked up, resized and let go."""
+    clock = Clock()
+    memory = MemoryCache(max_bytes=50_000, ttl=60, clock=clock)
+    for key, kilobytes, seconds in steps:
+        clock.now += seconds
+        if kilobytes:
+            memory.store(key, entry(kilobytes))
+        else:
+            memory.resize(max_bytes=30_000 + 1000 * seconds, ttl=30 + seconds)
+        found = {one: memory.peek([one]) for one in "abcdef"}
+        assert memory.bytes == sum(kept.size for kept in found.values() if kept) <= memory.max_bytes
+        assert len(memory) == sum(kept is not None for kept in found.values())
+
+
 def test_what_is_adopted_ends_when_it_would_have_ended() -> None:
     """However often it is handed on; it does not replace what is there, and one that is over is not kept."""
     now = 0.0

@@ -280,7 +280,7 @@ def test_the_lock_is_held_for_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
             return facts_of(*args)
 
         context.planner._price = watched_price
-        object.__setattr__(context, "lock", Watched())
+        context.guard.lock = Watched()  # type: ignore[assignment]
         monkeypatch.setattr("lascaux.router.explain.facts_of", watched_facts)
         told = router.explain("hero", "otter")
         assert len(told.candidates) == 1000

@@ -20,7 +20,9 @@ NAMES = st.sampled_from(
     ["seed", "n", "size", "aspect_ratio", "quality", "negative_prompt", "style", "numberOfImages", "taskType", "user"]
 )
 ASKED = st.tuples(
-    st.sampled_from(["an otter", "an otter ", ""]), st.booleans(), st.dictionaries(NAMES, VALUES, max_size=3)
+    st.sampled_from(["an otter", "an otter ", "", " ", "\ud800"]),
+    st.booleans(),
+    st.dictionaries(NAMES, VALUES, max_size=3),
 )
 
 
@@ -36,7 +38,7 @@ def read(prompt: str, strict: bool, params: dict[str, Any]) -> Any:
 def test_memory_changes_nothing(asked: list[tuple[str, bool, dict[str, Any]]]) -> None:
     """Whatever was asked before, a request is read as if it were the first: 1, 1.0 and True are not the same."""
     known = Known()
-    for prompt, strict, params in asked * 2:
+    for prompt, strict, params in asked * 3:
         try:
             found: Any = known.request(
                 "hero",
@@ -81,7 +83,43 @@ def test_many_requests_are_not_many_memories() -> None:
     known = Known()
     for number in range(5000):
         known.request("hero", f"otter {number}", False, {}, lambda: build_request("an otter"))
-    assert len(known._requests) <= 512
+    assert len(known._requests) == 0
+    for number in range(5000):
+        for _ in range(3):
+            known.request("hero", f"sea otter {number}", False, {}, lambda: build_request("an otter"))
+    assert 0 < len(known._requests) <= 512
+    assert len(known._seen) <= 4096
+
+
+def test_requests_that_differ_in_words_and_seed_are_read_once() -> None:
+    """The rest of them is the same, and what is wrong with words or seed is said as ever."""
+    known, count = Known(), itertools.count()
+
+    def ask(prompt: str, **params: Any) -> Any:
+        def fresh() -> Any:
+            next(count)
+            return build_request(prompt, **params)
+
+        return known.request("hero", prompt, False, params, fresh)
+
+    shape: dict[str, Any] = {"aspect_ratio": "16:9", "quality": "hd"}
+    assert [ask(f"otter {seed}", seed=seed, **shape) for seed in range(3)] == [
+        build_request(f"otter {seed}", seed=seed, **shape) for seed in range(3)
+    ]
+    assert ask("an otter", seed="7", **shape) == build_request("an otter", seed=7, **shape)
+    assert next(count) == 1
+    with pytest.raises(InvalidRequest, match="seed must be"):
+        ask("an otter", seed=-1, **shape)
+    with pytest.raises(InvalidRequest, match="prompt"):
+        ask("", seed=1, **shape)
+
+
+def test_what_comes_again_and_again_is_read_twice() -> None:
+    """Once it is not worth remembering; from the third time on it is the very same request."""
+    known = Known()
+    found = [known.request("hero", "an otter", False, {"seed": 5}, lambda: build_request("an otter")) for _ in range(4)]
+    assert found[0] is not found[1]
+    assert found[1] is found[2] is found[3]
 
 
 @pytest.mark.parametrize("again", [{"seed": 5.0}, {"seed": True}])
@@ -89,7 +127,7 @@ def test_a_number_of_another_kind_is_judged_by_itself(again: dict[str, Any]) -> 
     """It is equal to one that was taken a moment ago, and hashes the same."""
     config = {"deployments": {"core": {"model": "stability.stable-image-core-v1:1", "region": "us-west-2"}}}
     outcomes = []
-    for before in ((), (5, 1)):
+    for before in ((), (5, 5, 1, 1)):
         with Router(config, provider=FakeProvider()) as router:
             for seed in before:
                 router.generate("core", "an otter", seed=seed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ..quick import quick
+
 __all__ = ["Head", "plain_head"]
 
 _HEAD = re.compile(
@@ -16,6 +18,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _BODILESS = frozenset({204, 304})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Head:
     """Status and headers (lower-case names, one-line values) of an answer whose ``length`` is told, and its own ``size``.
@@ -44,7 +47,8 @@ def plain_head(data: bytes) -> Head | None:
         name, _, value = line.partition(":")
         name = name.lower()
         lengths += name == "content-length"
-        headers[name] = " ".join(value.split())
+        value = value.strip()
+        headers[name] = value if "  " not in value and "\t" not in value else " ".join(value.split())
     length, status = headers.get("content-length", ""), int(found[1])
     if lengths != 1 or not _LENGTH.fullmatch(length) or status in _BODILESS or "transfer-encoding" in headers:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -189,12 +190,7 @@ class Model:
     @property
     def able(self) -> Mapping[Task, TaskFacts]:
         """What can be asked of it: its tasks, and those that one of Amazon's does under another name."""
-        played = {
-            task: self.tasks[other]
-            for task, (other, field) in _PLAYED_BY.items()
-            if other in self.tasks and self.tasks[other].params_key and field in self.tasks[other].fields
-        }
-        return {**self.tasks, **played}
+        return _able(self)
 
     @property
     def preview(self) -> bool:
@@ -215,3 +211,14 @@ class Model:
         if life.legacy is not None and on >= life.legacy:
             return "legacy"
         return "preview" if life.preview else "active"
+
+
+@lru_cache(maxsize=1024)
+def _able(model: Model) -> Mapping[Task, TaskFacts]:
+    """Asked of every call, and the same as long as there is the model: it is found by its identity."""
+    played = {
+        task: model.tasks[other]
+        for task, (other, field) in _PLAYED_BY.items()
+        if other in model.tasks and model.tasks[other].params_key and field in model.tasks[other].fields
+    }
+    return MappingProxyType({**model.tasks, **played})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ...errors import BadResponse, ContentFiltered, Unavailable
 from ...images import read_tail
+from ...quick import quick
 from ...types import Call, Image, ImageResult, Missing, Warning
 
 __all__ = ["Entry", "listed", "result", "seed_of", "shortened"]
@@ -20,6 +21,7 @@ _TAIL = 512
 _NUMBER = re.compile(r"\d{1,20}")
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One picture of an answer, or what came in its place.
@@ -61,6 +63,8 @@ def result(call: Call, entries: Sequence[Entry], request_id: str | None) -> Imag
     reported as missing: a picture that was paid for is not thrown away because its neighbour was refused.
     """
     checked: list[Entry | Image] = [_checked(entry) for entry in entries]
+    if len(checked) == call.images and not any(type(found) is Entry for found in checked):
+        return ImageResult(images=cast(tuple[Image, ...], tuple(checked)), request_id=request_id)
     checked += [
         Entry(fault="unreadable", message=f"the answer holds {len(checked)} of {call.images} pictures")
         for _ in range(call.images - len(checked))

@@ -171,7 +171,7 @@ class Draft:
     def headers(self) -> dict[str, str]:
         """The guardrail headers: both or neither, since a guardrail without its version would be left off unnoticed."""
         given = {"guardrail_id": self.request.guardrail_id, "guardrail_version": self.request.guardrail_version}
-        if all(value is None for value in given.values()):
+        if given["guardrail_id"] is None is given["guardrail_version"]:
             return {}
         for parameter, value in given.items():
             if value is None:
@@ -225,7 +225,7 @@ class Draft:
 def at(body: Any, path: tuple[str, ...]) -> Any:
     """What stands at ``path``, or None."""
     for key in path:
-        body = body.get(key) if isinstance(body, Mapping) else None
+        body = body.get(key) if isinstance(body, (dict, Mapping)) else None
     return body
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from ...catalog import Model, SeedFacts, TaskFacts
 from ...errors import BadResponse, InvalidRequest
+from ...quick import quick
 from ...types import Call, ImageRequest, ImageResult, Task, Warning
 from .answers import Entry, result
 from .draft import Draft, at, write
 from .seeds import following, sent
 from .shared import delivery, left_over, made_as, unused, usual_format
 
-__all__ = ["MOST_IMAGES", "Generation", "Priced", "whole"]
+__all__ = ["MOST_IMAGES", "UNPRICED", "Generation", "Priced", "whole"]
 
 MOST_IMAGES = 10
 """Pictures of one request, as in OpenAI's API."""
@@ -24,6 +25,7 @@ _PROMPTS = ("text", "prompt", "text_prompts")
 """What the prompt is called on the wire. Tasks in which it is optional, or absent, may have an empty one."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
     """What a price depends on, as it stands in the final body."""
@@ -32,6 +34,10 @@ class Priced:
     height: int | None = None
     quality: str | None = None
     steps: int | None = None
+
+
+UNPRICED = Priced()
+"""A body that says nothing of what a price depends on."""
 
 
 class Generation(ABC):
@@ -74,7 +80,7 @@ class Generation(ABC):
         assumed = self._assumed(draft, shares) if seed is None else None
         calls, before = [], 0
         for share in shares:
-            body = _copied(draft.body)
+            body = _copied(draft.body) if len(shares) > 1 or request.native else draft.body
             if self.count_path is not None and share is not None:
                 write(body, self.count_path, share)
             first = seed if assumed is None or not before else assumed
@@ -86,7 +92,7 @@ class Generation(ABC):
 
     def parse(self, call: Call, payload: Mapping[str, Any], *, request_id: str | None = None) -> ImageResult:
         """Read an HTTP 200 answer; see `Family.parse`."""
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, (dict, Mapping)):  # to ask whether it is a mapping takes longer
             raise BadResponse("the answer is not an object", upstream_status=200, request_id=request_id)
         return result(call, self.entries(call, payload), request_id)
 
@@ -213,18 +219,21 @@ def _check(request: ImageRequest, model: Model) -> TaskFacts:
         able = ", ".join(tasks)
         message = f"task: {model.id} can not do {request.task}; allowed: {able}"
         raise InvalidRequest(message, parameter="task", allowed=able)
-    fields = tasks[request.task].fields
-    needed = any(name in fields and fields[name].required for name in _PROMPTS)
-    if not isinstance(request.prompt, str) or (needed and not request.prompt.strip()):
+    facts = tasks[request.task]
+    if not isinstance(request.prompt, str) or (not request.prompt.strip() and _needs_words(facts)):
         raise InvalidRequest("prompt: a text is needed", parameter="prompt", allowed="a text that is not empty")
-    if not isinstance(request.native, Mapping):
+    if not isinstance(request.native, (dict, Mapping)):
         raise InvalidRequest("native: an object is needed", parameter="native", allowed="an object of provider fields")
     n = request.n
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST_IMAGES:
         nearest = str(MOST_IMAGES) if isinstance(n, int) and n > MOST_IMAGES else "1"
         message = f"n: {n!r:.40} is not from 1 to {MOST_IMAGES}"
         raise InvalidRequest(message, parameter="n", allowed=f"1 to {MOST_IMAGES}", nearest=nearest)
-    return tasks[request.task]
+    return facts
+
+
+def _needs_words(facts: TaskFacts) -> bool:
+    return any(name in facts.fields and facts.fields[name].required for name in _PROMPTS)
 
 
 def _copied(value: Any) -> Any:

@@ -125,6 +125,8 @@ def delivery(draft: Draft) -> Delivery | None:
 
     A model that ``native`` tells to make another format than the one asked for has its way, which `Draft.merge` says.
     """
+    if draft.request.output_format is None is draft.request.output_compression:
+        return None
     word, said = _format_asked(draft), made_as(draft)
     offered = "output_format" in draft.facts.fields and word in draft.model.output_formats
     if offered and said != word:

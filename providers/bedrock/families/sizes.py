@@ -46,6 +46,7 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+@lru_cache(maxsize=1024)
 def parse_ratio(text: str) -> float | None:
     """Width over height of ``16:9``; None when it is not of this form or not positive."""
     match = _RATIO.match(text)

@@ -11,7 +11,7 @@ from ...types import Call, Task, Warning
 from . import inputs, shared
 from .answers import Entry, listed, seed_of, shortened
 from .draft import Draft
-from .generation import Generation, Priced
+from .generation import UNPRICED, Generation, Priced
 
 __all__ = ["USUAL_STRENGTH", "Stability", "shaped", "texts"]
 
@@ -47,8 +47,9 @@ class Stability(Generation):
 
     def priced(self, body: Mapping[str, Any], model: Model) -> Priced:
         """The size of the input picture where there is one. Every picture of such a model costs the same."""
-        width, height = inputs.size_of(body.get("image")) or (None, None)
-        return Priced(width=width, height=height)
+        image = body.get("image")
+        size = inputs.size_of(image) if image is not None else None
+        return Priced(width=size[0], height=size[1]) if size is not None else UNPRICED
 
     def entries(self, call: Call, payload: Mapping[str, Any]) -> Sequence[Entry]:
         """One entry per picture or reason; a reason that is not null means that the picture is missing."""
