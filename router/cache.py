@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
-from heapq import heapify, heappop, heappush
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import orjson
+from cachetools import Cache as Store
+from cachetools import TLRUCache
 
 from ..pricing import Cost
 from ..providers.quick import quick
@@ -21,7 +21,6 @@ from ..providers.types import Call, ImageResult, Target
 __all__ = ["Cache", "Copy", "Entry", "Flight", "Flights", "MemoryCache", "NoCache", "call_key"]
 
 _KEY_VERSION = b"lascaux-call-1\0"
-_SPARE = 64
 
 
 @quick
@@ -124,48 +123,50 @@ class NoCache:
         """Nothing is held."""
 
 
-class _Kept(NamedTuple):
-    """An answer, the moments at which it was stored and will end, and what it takes up."""
-
-    stored: float
-    entry: Entry
-    until: float
-    size: int
+_Kept = tuple[float, Entry]
+"""When it was stored, and the answer."""
 
 
 class MemoryCache:
     """Answers of this process: least recently used first out, at most ``max_bytes``, each for ``ttl`` seconds."""
 
     def __init__(self, *, max_bytes: int, ttl: float, clock: Callable[[], float]) -> None:
-        self.max_bytes = max_bytes
-        """Most that is kept."""
-        self.ttl = ttl
         self._clock = clock
-        self._entries: OrderedDict[str, _Kept] = OrderedDict()
-        """The least recently used first."""
-        self._ends: list[tuple[float, str]] = []
-        """A heap of the moments at which entries end; of some that are gone, too."""
-        self._used = 0
+        self.ttl = ttl
+        self._entries = self._empty(max_bytes)
         self._lock = threading.Lock()
+
+    def _empty(self, max_bytes: int) -> TLRUCache[str, _Kept]:
+        return TLRUCache(
+            maxsize=max_bytes,
+            ttu=lambda _, kept, __: kept[0] + self.ttl,
+            timer=self._clock,
+            getsizeof=lambda kept: kept[1].size,
+        )
+
+    @property
+    def max_bytes(self) -> int:
+        """Most that is kept."""
+        return int(self._entries.maxsize)
 
     def resize(self, *, max_bytes: int, ttl: float) -> None:
         """Let other bounds hold from now on. Entries that fit them stay, each as old as it is."""
         with self._lock:
-            now, old = self._clock(), self._entries
-            self._expire(now)
-            self.max_bytes, self.ttl = max_bytes, ttl
-            self._entries, self._ends, self._used = OrderedDict(), [], 0
-            for key, kept in old.items():  # those used last come last, so that they stay
-                self._keep(key, kept.entry, kept.stored, now)
+            old = self._entries
+            self.ttl = ttl
+            self._entries = self._empty(max_bytes)
+            for _ in range(len(old)):
+                key, kept = old.popitem()  # the least recently used first, so that those used last stay
+                if kept[1].size <= max_bytes:
+                    self._entries[key] = kept
 
     def lookup(self, keys: Iterable[str]) -> Entry | None:
         """The first entry found under one of the keys."""
         with self._lock:
             for key in keys:
                 kept = self._entries.get(key)
-                if kept is not None and self._clock() < kept.until:
-                    self._entries.move_to_end(key)
-                    return kept.entry
+                if kept is not None:
+                    return kept[1]
         return None
 
     def peek(self, keys: Iterable[str]) -> Entry | None:
@@ -176,55 +177,23 @@ class MemoryCache:
     def copy(self, keys: Iterable[str]) -> Copy | None:
         """What `peek` would find, to be adopted elsewhere."""
         with self._lock:
-            now = self._clock()
-            for key in keys:
-                kept = self._entries.get(key)
-                if kept is not None and now < kept.until:
-                    return Copy(key=key, entry=kept.entry, age=now - kept.stored)
-        return None
+            held = next((key for key in keys if key in self._entries), None)
+            if held is None:
+                return None
+            stored, entry = Store.__getitem__(self._entries, held)  # the base class counts no use
+            return Copy(key=held, entry=entry, age=self._clock() - stored)
 
     def store(self, key: str, entry: Entry) -> None:
         """Keep an entry; one that is larger than the whole cache is not kept."""
         with self._lock:
-            now = self._clock()
-            self._keep(key, entry, now, now)
+            if entry.size <= self._entries.maxsize:
+                self._entries[key] = (self._clock(), entry)
 
     def adopt(self, copy: Copy) -> None:
         """Keep what another cache has kept before: it ends when it would have ended there. Our own is not replaced."""
         with self._lock:
-            now = self._clock()
-            self._expire(now)
-            if copy.key not in self._entries:
-                self._keep(copy.key, copy.entry, now - max(copy.age, 0.0), now)
-
-    def _keep(self, key: str, entry: Entry, stored: float, now: float) -> None:
-        size, until = entry.size, stored + self.ttl
-        if size > self.max_bytes or until <= now:
-            return
-        self._expire(now)
-        self._drop(key)
-        while self._used + size > self.max_bytes:
-            self._drop(next(iter(self._entries)))
-        self._entries[key] = _Kept(stored, entry, until, size)
-        self._used += size
-        heappush(self._ends, (until, key))
-
-    def _drop(self, key: str) -> None:
-        kept = self._entries.pop(key, None)
-        if kept is not None:
-            self._used -= kept.size
-
-    def _expire(self, now: float) -> None:
-        """Drop what has ended, and forget the ends of what is gone once they are the most."""
-        ends = self._ends
-        while ends and ends[0][0] <= now:
-            _, key = heappop(ends)
-            kept = self._entries.get(key)
-            if kept is not None and kept.until <= now:  # else it was stored anew since
-                self._drop(key)
-        if len(ends) > 2 * len(self._entries) + _SPARE:
-            self._ends = [(kept.until, key) for key, kept in self._entries.items()]
-            heapify(self._ends)
+            if copy.key not in self._entries and copy.entry.size <= self._entries.maxsize:
+                self._entries[copy.key] = (self._clock() - max(copy.age, 0.0), copy.entry)
 
     def renew(self) -> None:
         """After a fork: nobody holds our lock."""
@@ -234,12 +203,12 @@ class MemoryCache:
     def bytes(self) -> int:
         """Bytes in use."""
         with self._lock:
-            self._expire(self._clock())
-            return self._used
+            self._entries.expire()
+            return int(self._entries.currsize)
 
     def __len__(self) -> int:
         with self._lock:
-            self._expire(self._clock())
+            self._entries.expire()
             return len(self._entries)
 
 

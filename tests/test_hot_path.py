@@ -36,7 +36,7 @@ CORE = "stability.stable-image-core-v1:1"
 SMALL, LARGE = 1_000, 1_500_000
 ONE_CALL = 710
 """Calls of functions."""
-ONE_CALL_IN_ASYNCIO = 960
+ONE_CALL_IN_ASYNCIO = 1000
 """With those of the event loop, which makes the upstream call itself."""
 READING = 500
 """More for a large picture: its bytes come in as many pieces as the system likes."""
