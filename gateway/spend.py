@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
+from secrets import token_hex
 from typing import Protocol
-from uuid import uuid4
 
 from .books import Books, Damaged, Record, Spent, reserved, settled
 from .errors import Refused
@@ -57,7 +58,7 @@ class LocalLedger:
         self,
         journal: Journal | None = None,
         *,
-        new_id: Callable[[], str] = lambda: uuid4().hex,
+        new_id: Callable[[], str] = partial(token_hex, 16),
         failed: Callable[[str], None] = lambda message: None,
     ) -> None:
         """``failed`` is told what could not be written down. Raises Damaged or OSError if the journal can not be read."""
