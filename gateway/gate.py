@@ -174,7 +174,7 @@ class Gate:
     ) -> Admission:
         """`admit` for an event loop, which it never blocks; the quote is awaited. Use the admission with ``async with``."""
         self.permit(key, alias)
-        traffic = self._traffic.get(key.name) or await counted(lambda: self._traffic_of(key, wait=False))
+        traffic = await counted(lambda: self._traffic_of(key, wait=False))
         quote = None
         if self._quotes(key):
             await counted(lambda: traffic.check(key, wait=False))  # what can be said before anything is worked out
