@@ -135,7 +135,10 @@ class TextLines(logging.Formatter):
             del told["event"]
             plain = _PLAIN.fullmatch("".join([value for value in told.values() if type(value) is str]))
             said = " ".join(
-                [f"{name}={value if plain and type(value) is not bool else _value(value)}" for name, value in told.items()]
+                [
+                    f"{name}={value if plain and type(value) is not bool else _value(value)}"
+                    for name, value in told.items()
+                ]
             )
         return f"{_time(record)} {record.levelname} {record.name}: {said}"
 
