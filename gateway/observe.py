@@ -144,10 +144,11 @@ class _Seen:
         self.context = _given(scope)
         self.status: int | None = None
         self.bytes_out = 0
-        if not self._quiet:
+        if not self._quiet and (observer._traces or self.context):
             self._begin()
 
     def _begin(self) -> None:
+        """Where nobody traces, only the client's own trace is told."""
         observer = self._observer
         facts = self._facts() if observer._traces else None
         self._span = observer._tracer.start_span(self._named(None), self.context, SpanKind.SERVER, facts)
