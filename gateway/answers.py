@@ -80,19 +80,24 @@ def headers(result: Result, warnings: Sequence[Warning]) -> dict[str, str]:
     """The facts once more for who does not read the body: ASCII only, none longer than 500 letters."""
     cost = result.cost
     found = {
-        "deployment": result.deployment,
-        "model": result.model,
-        "region": result.region,
-        "cache": result.cache,
-        "attempts": str(len(result.attempts)),
-        "cost-usd": None if cost.usd is None else f"{cost.usd:f}",
-        "price-table": cost.table,
-        "seed": None if result.seed is None else str(result.seed),
-        "upstream-request-id": result.request_id,
-        "warnings": "; ".join(map(str, warnings)) or None,
-        "missing": str(len(result.missing)) if result.missing else None,
+        "x-lascaux-deployment": _ascii(result.deployment),
+        "x-lascaux-model": _ascii(result.model),
+        "x-lascaux-region": _ascii(result.region),
+        "x-lascaux-cache": result.cache,
+        "x-lascaux-attempts": str(len(result.attempts)),
     }
-    return {f"x-lascaux-{name}": _ascii(value) for name, value in found.items() if value is not None}
+    if cost.usd is not None:
+        found["x-lascaux-cost-usd"] = f"{cost.usd:f}"
+    found["x-lascaux-price-table"] = _ascii(cost.table)
+    if result.seed is not None:
+        found["x-lascaux-seed"] = str(result.seed)
+    if result.request_id is not None:
+        found["x-lascaux-upstream-request-id"] = _ascii(result.request_id)
+    if warnings:
+        found["x-lascaux-warnings"] = _ascii("; ".join(map(str, warnings)))
+    if result.missing:
+        found["x-lascaux-missing"] = str(len(result.missing))
+    return found
 
 
 def charge(usd: Decimal | None) -> dict[str, str]:
@@ -112,15 +117,20 @@ def told(warning: Warning) -> Plain:
 
 def money(cost: Cost) -> Plain:
     """A cost as plain data; amounts as text, for they are exact."""
-    amounts = {"usd": cost.usd, "unit_usd": cost.unit_usd, "saved_usd": cost.saved_usd}
     return {
-        **{name: None if amount is None else f"{amount:f}" for name, amount in amounts.items()},
+        "usd": _exact(cost.usd),
+        "unit_usd": _exact(cost.unit_usd),
+        "saved_usd": _exact(cost.saved_usd),
         "images": cost.images,
         "table": cost.table,
         "confidence": cost.confidence,
         "source": cost.source,
         "note": cost.note,
     }
+
+
+def _exact(usd: Decimal | None) -> str | None:
+    return None if usd is None else f"{usd:f}"
 
 
 def _ascii(text: str) -> str:
@@ -133,18 +143,19 @@ def _ascii(text: str) -> str:
 
 
 def _item(image: Image, link: str | None, slots: Slots) -> Plain:
+    header = image.header
     about = {
         "seed": image.seed,
-        "format": image.format,
-        "width": image.width,
-        "height": image.height,
+        "format": header.format,
+        "width": header.width,
+        "height": header.height,
         "finish_reason": image.finish_reason,
     }
-    return {**({"b64_json": slots.put(image)} if link is None else {"url": link}), "lascaux": about}
+    return {"b64_json": slots.put(image), "lascaux": about} if link is None else {"url": link, "lascaux": about}
 
 
 def _common(ask: Ask, result: Result) -> Plain:
-    first = result.images[0]
+    first = result.images[0].header
     return {
         "background": _background(ask, result),
         "output_format": first.format,
@@ -159,9 +170,9 @@ def _background(ask: Ask, result: Result) -> str | None:
     if result.images[0].format == "jpeg":
         return "opaque"
     asked = str(ask.params.get("background", "")).lower() == "transparent"
-    adapted = any(warning.parameter == "background" and warning.code == "ignored" for warning in result.warnings)
+    kept = asked and not any(one.parameter == "background" and one.code == "ignored" for one in result.warnings)
     removed = any(attempt.task == "remove_background" for attempt in result.attempts)
-    return "transparent" if removed or (asked and not adapted) else None
+    return "transparent" if removed or kept else None
 
 
 def _facts(result: Result, warnings: Sequence[Warning], charged: Decimal | None, slots: Slots) -> Plain:
@@ -172,7 +183,7 @@ def _facts(result: Result, warnings: Sequence[Warning], charged: Decimal | None,
         "model_id": result.model_id,
         "region": result.region,
         "cost": money(result.cost),
-        "charged_usd": None if charged is None else f"{charged:f}",
+        "charged_usd": _exact(charged),
         "cache": result.cache,
         "seed": result.seed,
         "duration": round(result.duration, 3),
@@ -184,7 +195,7 @@ def _facts(result: Result, warnings: Sequence[Warning], charged: Decimal | None,
                 "region": attempt.region,
                 "outcome": attempt.outcome,
                 "duration": round(attempt.duration, 3),
-                "cost_usd": f"{attempt.cost.usd:f}" if attempt.cost and attempt.cost.usd is not None else None,
+                "cost_usd": _exact(attempt.cost.usd) if attempt.cost else None,
                 "may_be_billed": attempt.may_be_billed,
             }
             for attempt in result.attempts

@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,6 +101,14 @@ class AuditLine:
     """Of the error; null for pictures."""
 
 
+def _plain(one: AuditLine | AuditedCall) -> dict[str, Any]:
+    """Its fields, in their order."""
+    return {name: getattr(one, name) for name in one.__slots__}
+
+
+_encoded = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+
 class Audit:
     """Writes lines to a file. ``now`` gives the time of day; ``lost`` is called for every line that could not be written."""
 
@@ -149,7 +157,7 @@ class Audit:
         try:
             line = self._line(moment, notes, asked, story, result)
             with self._writing:
-                self._file.append(json.dumps(asdict(line), separators=(",", ":")).encode() + b"\n")
+                self._file.append(_encoded(line).encode() + b"\n")
             self._failing = False
         except Exception as error:  # whatever it is, it fails no request
             self._lost()

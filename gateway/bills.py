@@ -69,8 +69,10 @@ def bill(outcome: Result | BaseException | None, held: Decimal, quote: Prices | 
 
 def _lost(attempts: Iterable[Attempt], quote: Prices | None) -> Decimal | None:
     """The price of the failed calls that may have been billed; None if there is one whose price is not known."""
-    prices = {(one.alias, one.deployment): one.cost.unit_usd for one in (quote.candidates if quote else ()) if one.cost}
     lost = [one for one in attempts if one.may_be_billed and one.cost is None]
+    if not lost:
+        return _ZERO
+    prices = {(one.alias, one.deployment): one.cost.unit_usd for one in (quote.candidates if quote else ()) if one.cost}
     units = [prices.get((one.alias, one.deployment)) for one in lost]
     if any(unit is None for unit in units):
         return None

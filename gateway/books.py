@@ -16,6 +16,7 @@ Record = Mapping[str, Any]
 _EXACT = Context(prec=60)
 """Not the caller's, which may round."""
 _ZERO = Decimal(0)
+_NOTHING = (0, _ZERO)
 
 
 class Damaged(ValueError):
@@ -59,14 +60,15 @@ class Books:
         self._sums: dict[tuple[str, str], Decimal] = {}
         """By key, and by day or month."""
         self._open: dict[str, tuple[str, str, Decimal]] = {}
-        self._open_sums: dict[str, Decimal] = {}
+        self._open_sums: dict[str, tuple[int, Decimal]] = {}
+        """By key: how many are open, and their sum."""
 
     def apply(self, record: Record) -> None:
         """Take in one record. A settlement of what is not open (any more) changes nothing. Raises Damaged."""
         try:
             usd, op = _amount(record["usd"]), record["op"]
             if op == "settle":
-                self._settle(str(record["id"]), usd)
+                self.settle(str(record["id"]), usd)
                 return
             key, day = str(record["key"]), date.fromisoformat(record["day"]).isoformat()
             place = str(record["id"]) if op == "reserve" else ""
@@ -74,10 +76,23 @@ class Books:
             raise Damaged("is no record of spending") from None
         if op not in ("reserve", "sum") or place in self._open:
             raise Damaged("is no record of spending")
-        self._add(key, day, usd)
         if place:
-            self._open[place] = (key, day, usd)
-            self._open_sums[key] = _EXACT.add(self._open_sums.get(key, _ZERO), usd)
+            self.reserve(place, key, day, usd)
+        else:
+            self._add(key, day, usd)
+
+    def reserve(self, id: str, key: str, day: str, usd: Decimal) -> None:
+        """Take in a reservation that is not open yet, on a day in ISO's words."""
+        self._add(key, day, usd)
+        self._open[id] = (key, day, usd)
+        count, held = self._open_sums.get(key, _NOTHING)
+        self._open_sums[key] = (count + 1, _EXACT.add(held, usd))
+
+    def settle(self, id: str, usd: Decimal) -> None:
+        """Put the bill in the place of a reservation. One that is not open (any more) changes nothing."""
+        if id in self._open:
+            key, day, held = self._close(id)
+            self._add(key, day, _EXACT.subtract(usd, held))
 
     def spent(self, key: str, day: date) -> Spent:
         """The sums of a key as of a day."""
@@ -85,7 +100,7 @@ class Books:
         return Spent(
             day=self._sums.get((key, spelt), _ZERO),
             month=self._sums.get((key, month_of(spelt)), _ZERO),
-            open=self._open_sums.get(key, _ZERO),
+            open=self._open_sums.get(key, _NOTHING)[1],
         )
 
     def forget_before(self, day: date) -> None:
@@ -107,17 +122,13 @@ class Books:
         for id, (key, day, usd) in self._open.items():
             yield {"op": "reserve", "id": id, "key": key, "day": day, "usd": str(usd)}
 
-    def _settle(self, id: str, usd: Decimal) -> None:
-        if id in self._open:
-            key, day, held = self._close(id)
-            self._add(key, day, _EXACT.subtract(usd, held))
-
     def _close(self, id: str) -> tuple[str, str, Decimal]:
         key, day, held = self._open.pop(id)
-        left = _EXACT.subtract(self._open_sums[key], held)
-        self._open_sums[key] = left
-        if not any(owner == key for owner, _, _ in self._open.values()):
+        count, whole = self._open_sums[key]
+        if count == 1:
             del self._open_sums[key]
+        else:
+            self._open_sums[key] = (count - 1, _EXACT.subtract(whole, held))
         return key, day, held
 
     def _add(self, key: str, day: str, usd: Decimal) -> None:

@@ -31,7 +31,7 @@ from .edge import answer
 from .errors import Refused, Stopped, failure_of
 from .forms import read_fields
 from .gate import Gate
-from .intake import Intake
+from .intake import Intake, header
 from .keys import Key
 from .links import Links
 from .native_answer import Reply
@@ -70,7 +70,7 @@ class Endpoint:
         request, presence = Request(scope, receive), Presence()
         notes = notes_of(scope)
         try:
-            key = self._gate.identify(request.headers.get("authorization"))  # before a byte of the body is read
+            key = self._gate.identify(header(request, b"authorization"))  # before a byte of the body is read
             notes.key = key.name
             async with self._intake.body(request, who=key.name, most_reading=self._reading(key)) as body:
                 notes.complete(len(body))
@@ -175,21 +175,20 @@ class Endpoints:
                 raise
             result = await call
             await admission.settle_soon(result)
-        reply = await self._respond(request, ask, result, notes.charged_usd)
-        return replace(reply, story=notes.served(result))
+        return await self._respond(request, ask, result, notes)
 
     async def _once(
         self, request: Request, body: list[bytes], key: Key, make: Callable[[], Awaitable[Reply]], interest: Interest
     ) -> Reply:
         """The answer for this sending and for all others of its call."""
-        name = request.headers.get("idempotency-key", "")[: _LONGEST_TOKEN + 1]
-        sent = request.headers.get("x-stainless-retry-count", "")
+        name = (header(request, b"idempotency-key") or "")[: _LONGEST_TOKEN + 1]
+        sent = header(request, b"x-stainless-retry-count") or ""
         named, counted = 0 < len(name) <= _LONGEST_TOKEN, sent.isascii() and sent.isdecimal() and len(sent) < 5
         client = Client(interest=interest, presence=presence_of(request))
         if not named and not counted:
             return await self._sendings.once(None, make, client)
-        parts = (key.name, request.url.path.removeprefix("/v1"), name if named else "")
-        content = await aside(len(body[0]), _digest, parts, request.headers.get("content-type", ""), body[0])
+        parts = (key.name, str(request.scope["path"]).removeprefix("/v1"), name if named else "")
+        content = await aside(len(body[0]), _digest, parts, header(request, b"content-type") or "", body[0])
         if named:
             return await self._sendings.once(content, make, client, again=True)
         return await self._sendings.repeated(content, int(sent), make, client)
@@ -271,9 +270,9 @@ class Endpoints:
         return [name for name in self.router.aliases if key.may_use(name)]
 
     async def _ask(self, operation: Operation, request: Request, body: list[bytes], key: Key) -> Ask:
-        content_type = request.headers.get("content-type", "")
+        content_type = header(request, b"content-type") or ""
         fields = await aside(len(body[0]), read_fields, content_type, body.pop())
-        ask = read_ask(operation, fields, self._names(key), lambda name: self._choices(name)["tasks"])
+        ask = read_ask(operation, fields, lambda: self._names(key), lambda name: self._choices(name)["tasks"])
         alias = self.router.config.alias(ask.alias)
         retry = (alias.retry if alias else None) or self.router.config.retry
         return bounded(ask, retry.deadline)
@@ -298,7 +297,8 @@ class Endpoints:
             return self.router.edit(ask.alias, ask.prompt, image=ask.image, **way, **ask.params)
         return self.router.generate(ask.alias, ask.prompt, **way, **ask.params)
 
-    async def _respond(self, request: Request, ask: Ask, result: Result, charged: Decimal | None) -> Reply:
+    async def _respond(self, request: Request, ask: Ask, result: Result, notes: Notes) -> Reply:
+        charged = notes.charged_usd
         warnings: list[Warning] = [*ask.warnings, *result.warnings]
         links: Sequence[str | None] = [None] * len(result.images)
         if ask.url:
@@ -310,10 +310,11 @@ class Endpoints:
         marks = headers(result, warnings) | charge(charged)
         if ask.stream:
             body = events(ask, result, warnings, links, int(self._now()), charged)
-            marks["cache-control"] = "no-cache"
-            return Reply(status=200, body=body, headers=marks | {"content-type": "text/event-stream; charset=utf-8"})
-        body = document(ask, result, warnings, links, int(self._now()), charged)
-        return Reply(status=200, body=body, headers=marks | {"content-type": "application/json"})
+            marks |= {"cache-control": "no-cache", "content-type": "text/event-stream; charset=utf-8"}
+        else:
+            body = document(ask, result, warnings, links, int(self._now()), charged)
+            marks["content-type"] = "application/json"
+        return Reply(status=200, body=body, headers=marks, story=notes.served(result))
 
     def _model(self, name: str, *, whole: bool = False) -> dict[str, Any]:
         """OpenAI's four fields, and which models are behind the name; the ``whole`` of it has what a form needs."""
@@ -345,7 +346,7 @@ def _json(plain: Any, status: int = 200, marks: Mapping[str, str] | None = None)
 
 
 def _response(reply: Reply) -> Response:
-    return Pieces(reply.body, reply.status, headers=dict(reply.headers))
+    return Pieces(reply.body, reply.status, headers=reply.headers)
 
 
 def _refusal(request: Request, error: LascauxError, charged: Decimal | None = None) -> Reply:

@@ -175,19 +175,20 @@ class Gate:
         """`admit` for an event loop, which it never blocks; the quote is awaited. Use the admission with ``async with``."""
         self.permit(key, alias)
         traffic = await counted(lambda: self._traffic_of(key, wait=False))
-        if self._quotes(key):  # what can be said before anything is worked out; else it follows at once
-            await counted(lambda: traffic.check(key, wait=False))
         quote = None
-        with suppress(*_harmless(key)):
-            quote = await ask() if self._quotes(key) else None
+        if self._quotes(key):
+            await counted(lambda: traffic.check(key, wait=False))  # what can be said before anything is worked out
+            with suppress(*_harmless(key)):
+                quote = await ask()
         held = most(key, quote) if quote else _ZERO
         moment = await counted(lambda: traffic.enter(key, wait=False))
-        reservation = Reservation(self._ledger, key, held, self._now)
         try:
-            id = await self._soon(reservation.make)
+            try:
+                id = self._ledger.reserve(key, held, self._now(), wait=False)
+            except Busy:
+                id = await self._reserved(key, held)
         except BaseException:
             traffic.withdraw(moment)
-            reservation.drop()
             raise
         return Admission(self, key, id, held, quote, told)
 
@@ -231,6 +232,15 @@ class Gate:
         """Write down what is left to be written."""
         self._aside.shutdown()
         self._ledger.close()
+
+    async def _reserved(self, key: Key, held: Decimal) -> str:
+        """The id of a reservation that takes a while; who goes away meanwhile gets the money back."""
+        reservation = Reservation(self._ledger, key, held, self._now)
+        try:
+            return await self._soon(reservation.make)
+        except BaseException:
+            reservation.drop()
+            raise
 
     async def _soon(self, work: Callable[[bool], T]) -> T:
         """Do it here as soon as that takes no time, else in a thread. Raises `Refused` (503) after five seconds.

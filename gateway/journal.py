@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+import orjson
 
 from .books import Damaged, Record
 
@@ -47,14 +48,17 @@ class Journal:
         self._most = most
         self._base = 0
         self._offset = 0
+        self._size = 0
         self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             self._file = self._opened(os.O_CREAT)
         except OSError:
             os.close(self._lock)
             raise
+        self._identity = _identity(os.fstat(self._file))
         self._dirty = threading.Event()
         self._closing = False
+        self._durable = durable
         self._flusher = threading.Thread(target=self._flush, name="lascaux-spend", daemon=True)
         if durable:
             self._flusher.start()
@@ -71,8 +75,8 @@ class Journal:
 
     @property
     def unread(self) -> int:
-        """Bytes that are still to be read, near enough."""
-        return os.fstat(self._file).st_size - self._offset
+        """Bytes that were still to be read when `replaced` was asked."""
+        return self._size - self._offset
 
     @contextmanager
     def locked(self, *, wait: bool = True) -> Iterator[None]:
@@ -80,17 +84,26 @@ class Journal:
 
         Raises Busy if somebody else has it and we do not ``wait``, else TimeoutError after five seconds.
         """
-        end = time.monotonic() + _PATIENCE
-        while not self._taken():
-            if not wait:
-                raise Busy
-            if time.monotonic() >= end:
-                raise TimeoutError("another process holds the lock")
-            threading.Event().wait(_PAUSE)
+        self.lock(wait=wait)
         try:
             yield
         finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self.unlock()
+
+    def lock(self, *, wait: bool = True) -> None:
+        """Begin to be alone, as `locked` does."""
+        end = None
+        while not self._taken():
+            if not wait:
+                raise Busy
+            end = end or time.monotonic() + _PATIENCE
+            if time.monotonic() >= end:
+                raise TimeoutError("another process holds the lock")
+            threading.Event().wait(_PAUSE)
+
+    def unlock(self) -> None:
+        """Let others in."""
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _taken(self) -> bool:
         try:
@@ -101,16 +114,18 @@ class Journal:
 
     def replaced(self) -> bool:
         """True if another process has written the file anew: all that was read is to be forgotten, and read again."""
-        mine = os.fstat(self._file)
         try:
-            same = os.path.samestat(os.stat(self._path), mine)
+            there = os.stat(self._path)
         except FileNotFoundError:
-            same = False
-        if same and mine.st_size >= self._offset:
+            there = None
+        if there is not None and there.st_size >= self._offset and _identity(there) == self._identity:
+            self._size = there.st_size
             return False
         fresh = self._opened(os.O_CREAT)
         os.close(self._file)
         self._file, self._offset = fresh, 0
+        mine = os.fstat(fresh)
+        self._identity, self._size = _identity(mine), mine.st_size
         return True
 
     def read(self) -> Iterator[Record]:
@@ -121,7 +136,7 @@ class Journal:
             os.ftruncate(self._file, self._offset + len(whole))
         for line in whole.splitlines(keepends=True):
             try:
-                record = json.loads(line)
+                record = orjson.loads(line)
             except ValueError:
                 record = None
             if not isinstance(record, dict):
@@ -132,9 +147,11 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Add one record, after everything was read. Of one that can not be written whole, nothing will be read."""
-        self._write(self._file, _line(record))
-        self._offset = os.lseek(self._file, 0, os.SEEK_CUR)
-        self._dirty.set()
+        line = _line(record)
+        self._write(self._file, line)
+        self._offset += len(line)
+        if self._durable:
+            self._dirty.set()
 
     def rewrite(self, records: Iterable[Record]) -> None:
         """Put a new file in the place of this one, at once: whoever looks finds the old one or the new one."""
@@ -149,7 +166,9 @@ class Journal:
             os.close(fresh)
             raise
         old, self._file = self._file, fresh
-        self._base = self._offset = os.lseek(fresh, 0, os.SEEK_CUR)
+        mine = os.fstat(fresh)
+        self._identity = _identity(mine)
+        self._base = self._offset = mine.st_size
         os.close(old)
         self._dirty.set()
 
@@ -157,7 +176,7 @@ class Journal:
         """Flush, and let go of the file."""
         self._closing = True
         self._dirty.set()
-        if self._flusher.ident is not None:
+        if self._durable:
             self._flusher.join()
         os.close(self._file)
         os.close(self._lock)
@@ -194,7 +213,12 @@ class Journal:
 
 
 def _line(record: Record) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    """Which file it is, for as long as it is open."""
+    return found.st_dev, found.st_ino
 
 
 def _sync_folder(path: str) -> None:

@@ -133,13 +133,14 @@ class LocalTraffic:
 
 async def attempted(work: Callable[[], T], patience: float) -> T:
     """Do in an event loop what raises Busy while another process is at it. After ``patience`` seconds Busy is raised."""
-    loop = asyncio.get_running_loop()
-    end, pause = loop.time() + patience, _FIRST
+    end, pause = 0.0, _FIRST
     while True:
         try:
             return work()
         except Busy as busy:
-            if not busy.passes or loop.time() >= end:
+            now = asyncio.get_running_loop().time()
+            end = end or now + patience
+            if not busy.passes or now >= end:
                 raise
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LATER)

@@ -52,16 +52,16 @@ class Meters:
 
     def began(self, method: str, scheme: str) -> Labels:
         """A request has come in; its labels."""
-        labels: Labels = {names.HTTP_METHOD: method, names.URL_SCHEME: scheme}
-        self._count(labels, 1)
-        return labels
+        self._count((method, scheme), 1)
+        return {names.HTTP_METHOD: method, names.URL_SCHEME: scheme}
 
     def ended(self, labels: Labels, *, route: str | None, status: int | None, seconds: float, code: str | None) -> None:
         """It is over. ``status`` is None if its client had gone before the answer began."""
-        self._count(labels, -1)
-        told: Labels = {**labels, **({names.HTTP_ROUTE: route} if route else {})}
+        self._count((str(labels[names.HTTP_METHOD]), str(labels[names.URL_SCHEME])), -1)
+        where: Labels = {names.HTTP_ROUTE: route} if route else {}
+        told = labels | where
         if code is not None:
-            self._errors.add(1, {**({names.HTTP_ROUTE: route} if route else {}), names.ERROR_TYPE: code})
+            self._errors.add(1, {**where, names.ERROR_TYPE: code})
         if status is not None:
             told[names.HTTP_STATUS] = status
             if status >= 500:
@@ -77,8 +77,7 @@ class Meters:
         with self._lock:
             self._spent[key] = self._spent.get(key, _ZERO) + usd
 
-    def _count(self, labels: Labels, more: int) -> None:
-        place = (str(labels[names.HTTP_METHOD]), str(labels[names.URL_SCHEME]))
+    def _count(self, place: tuple[str, str], more: int) -> None:
         with self._lock:
             self._active[place] = self._active.get(place, 0) + more
 

@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import (
+    NoOpTracer,
     Span,
     SpanKind,
     Status,
@@ -75,6 +76,7 @@ class Observer:
     ) -> None:
         """``audit`` makes the audit, given what is to be called for each line that is lost."""
         self._tracer = get_tracer(names.SCOPE, version, tracer_provider, names.SCHEMA_URL)
+        self._traces = not isinstance(self._tracer, NoOpTracer)
         self._meters = Meters(version, meter_provider)
         self._access = access
         self._audit = audit(self._meters.lost) if audit is not None else None
@@ -142,19 +144,26 @@ class _Seen:
         self.context = _given(scope)
         self.status: int | None = None
         self.bytes_out = 0
-        if not self._quiet:
+        if not self._quiet and (observer._traces or self.context):
             self._begin()
 
     def _begin(self) -> None:
+        """Where nobody traces, only the client's own trace is told."""
+        observer = self._observer
+        facts = self._facts() if observer._traces else None
+        self._span = observer._tracer.start_span(self._named(None), self.context, SpanKind.SERVER, facts)
+        self.context = set_span_in_context(self._span, self.context)
+        told = self._span.get_span_context()
+        self._notes.trace_id = format_trace_id(told.trace_id) if told.is_valid else None
+
+    def _facts(self) -> dict[str, str | int]:
+        """What a span begins with."""
         facts: dict[str, str | int] = {**self._labels, names.URL_PATH: self._path[:_LONGEST_PATH]}
         server = self._scope.get("server")
         if server:
             facts |= {names.SERVER_ADDRESS: server[0], **({names.SERVER_PORT: server[1]} if server[1] else {})}
         facts[names.PROTOCOL_VERSION] = self._scope.get("http_version", "1.1")
-        self._span = self._observer._tracer.start_span(self._named(None), self.context, SpanKind.SERVER, facts)
-        self.context = set_span_in_context(self._span, self.context)
-        told = self._span.get_span_context()
-        self._notes.trace_id = format_trace_id(told.trace_id) if told.is_valid else None
+        return facts
 
     def _named(self, route: str | None) -> str:
         method = "HTTP" if self._method == "_OTHER" else self._method
@@ -166,15 +175,17 @@ class _Seen:
         route = getattr(self._scope.get("route"), "path_format", None)
         seconds = observer._clock() - self._started
         observer._meters.ended(self._labels, route=route, status=self.status, seconds=seconds, code=notes.code)
-        if notes.added is not None:
-            observer._meters.added(route, notes.added)
+        added = notes.added
+        if added is not None:
+            observer._meters.added(route, added)
         if self._span is not None:
             self._describe(self._span, route)
             self._span.end()
         if observer._access:
             level = logging.DEBUG if self._quiet and (self.status or 500) < 400 else logging.INFO
             if log.isEnabledFor(level):
-                log.log(level, "request", extra={"line": self._line(route, seconds)})
+                line = self._line(route, seconds, added)
+                log.handle(log.makeRecord(log.name, level, __file__, 0, "request", (), None, extra={"line": line}))
 
     def _describe(self, span: Span, route: str | None) -> None:
         if not span.is_recording():
@@ -188,22 +199,9 @@ class _Seen:
             span.set_attribute(names.ERROR_TYPE, self._notes.code or str(self.status))
             span.set_status(Status(StatusCode.ERROR))
 
-    def _line(self, route: str | None, seconds: float) -> Line:
+    def _line(self, route: str | None, seconds: float, added: float | None) -> Line:
         notes, story = self._notes, self._notes.story
-        known = {}
-        if story is not None:
-            known = {
-                "alias": story.alias or None,
-                "task": story.task,
-                "deployment": story.deployment,
-                "model": story.model,
-                "region": story.region,
-                "cache": story.cache,
-                "images": story.images,
-                "attempts": len(story.attempts),
-                "cost_usd": None if story.cost_usd is None or notes.joined else f"{story.cost_usd:f}",
-            }
-        return Line(
+        line = Line(
             event="request",
             request_id=notes.request_id,
             trace_id=notes.trace_id,
@@ -215,11 +213,17 @@ class _Seen:
             joined=notes.joined or None,
             charged_usd=None if notes.charged_usd is None else f"{notes.charged_usd:f}",
             seconds=round(seconds, 6),
-            added_seconds=None if notes.added is None else round(notes.added, 6),
+            added_seconds=None if added is None else round(added, 6),
             bytes_in=notes.bytes_in,
             bytes_out=self.bytes_out,
-            **{"alias": notes.alias, **known},  # type: ignore[arg-type]
+            alias=notes.alias,
         )
+        if story is not None:
+            line.alias, line.task, line.images = story.alias or None, story.task, story.images
+            line.deployment, line.model, line.region = story.deployment, story.model, story.region
+            line.cache, line.attempts = story.cache, len(story.attempts)
+            line.cost_usd = None if story.cost_usd is None or notes.joined else f"{story.cost_usd:f}"
+        return line
 
 
 def _given(scope: Scope) -> Context:

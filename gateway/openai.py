@@ -59,6 +59,7 @@ class _Wire(BaseModel):
     """Any further parameter, apart from OpenAI's own."""
 
 
+_ABOUT = frozenset(_Wire.model_fields)
 _ALLOWED = {
     "model": f"a name of 1 to {_LONGEST_MODEL} characters",
     "response_format": "b64_json or url",
@@ -98,30 +99,33 @@ class Ask:
 
 
 def read_ask(
-    operation: Operation, fields: Fields, aliases: Sequence[str], offered: Callable[[str], Collection[str]]
+    operation: Operation,
+    fields: Fields,
+    aliases: Callable[[], Sequence[str]],
+    offered: Callable[[str], Collection[str]],
 ) -> Ask:
     """Tell apart what is about the answer and what is about the picture.
 
-    Without ``model`` the first of ``aliases`` is taken that can do the task, going by the tasks that are ``offered`` under
-    a name; with a warning, for the official clients need not name one. Raises InvalidRequest that names the field.
+    Without ``model`` the first of the ``aliases`` is taken that can do the task, going by the tasks that are ``offered``
+    under a name; with a warning, for the official clients need not name one. Raises InvalidRequest that names the field.
     """
     wire = _wire(fields)
-    rest = {name: value for name, value in fields.items() if name not in _Wire.model_fields and value is not None}
+    rest = {name: value for name, value in fields.items() if name not in _ABOUT and value is not None}
     for name, value in (wire.lascaux or {}).items():
-        if name in _Wire.model_fields:
+        if name in _ABOUT:
             message = f"lascaux.{name}: {name} is a field of the request itself, so it stands beside lascaux"
             raise InvalidRequest(message, parameter=f"lascaux.{name}", nearest=name)
         if name in rest and rest[name] != value:
             raise InvalidRequest(f"{named(name)} and lascaux.{named(name)} disagree", parameter=named(name))
         if value is not None:
             rest[name] = value
-    warnings = list(_set_aside(rest))
+    warnings = _set_aside(rest)
     for name in ("strict", "cache"):
         if name in rest:
             rest[name] = flag(name, rest[name])
     if wire.partial_images:
         rest["partial_images"] = wire.partial_images  # the router warns of it
-    alias = wire.model or _first(operation, rest, aliases, offered, warnings)
+    alias = wire.model or _first(operation, rest, aliases(), offered, warnings)
     if rest.get("strict") and warnings:
         raise InvalidRequest(f"{warnings[0]}; strict allows no such change", parameter=warnings[0].parameter)
     return Ask(
@@ -149,7 +153,7 @@ def bounded(ask: Ask, longest: float) -> Ask:
 
 
 def _wire(fields: Fields) -> _Wire:
-    about = {name: fields[name] for name in _Wire.model_fields if name in fields}
+    about = {name: value for name, value in fields.items() if name in _ABOUT}
     try:
         return _Wire.model_validate(about)
     except ValidationError as problem:
@@ -164,6 +168,8 @@ def _set_aside(rest: Fields) -> list[Warning]:
     for name in rest:
         if name in _NOT_HERE:
             raise unknown(name)
+    if _ELSEWHERE.keys().isdisjoint(rest):
+        return []
     found = [name for name in rest if name in _ELSEWHERE]
     return [
         Warning(code="ignored", parameter=name, message=f"ignored: {_ELSEWHERE[name]}")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
+from secrets import token_hex
 from typing import Protocol
-from uuid import uuid4
 
 from .books import Books, Damaged, Record, Spent, reserved, settled
 from .errors import Refused
@@ -57,7 +58,7 @@ class LocalLedger:
         self,
         journal: Journal | None = None,
         *,
-        new_id: Callable[[], str] = lambda: uuid4().hex,
+        new_id: Callable[[], str] = partial(token_hex, 16),
         failed: Callable[[str], None] = lambda message: None,
     ) -> None:
         """``failed`` is told what could not be written down. Raises Damaged or OSError if the journal can not be read."""
@@ -83,9 +84,12 @@ class LocalLedger:
             with self._current(wait):
                 self._pay(wait)
                 self._turn(today)
-                _check(key, usd, self._books.spent(key.name, today))
+                if key.has_budget:
+                    _check(key, usd, self._books.spent(key.name, today))
                 id = self._new_id()
-                self._add(reserved(id, key.name, today, usd), wait)
+                self._write(reserved(id, key.name, today, usd))
+                self._books.reserve(id, key.name, today.isoformat(), usd)
+                self._shorten_soon(wait)
                 return id
         except (OSError, Damaged) as error:
             raise self._unknown(error) from None
@@ -94,7 +98,7 @@ class LocalLedger:
         """See `Ledger`."""
         try:
             with self._current(wait):
-                self._add(settled(id, usd), wait)
+                self._settle(id, usd, wait)
         except (OSError, Damaged) as error:
             if not self._closed:
                 self.owe(id, usd)
@@ -149,22 +153,36 @@ class LocalLedger:
                 return
             if self._closed:
                 raise OSError("the accounts are closed")
-            with self._journal.locked(wait=wait):
-                if self._journal.replaced():
-                    self._books = Books()
-                if not wait and self._journal.unread > _MUCH:
-                    raise Busy(passes=False)
-                for record in self._journal.read():
-                    self._books.apply(record)
+            self._journal.lock(wait=wait)
+            try:
+                self._catch_up(self._journal, wait)
                 yield
+            finally:
+                self._journal.unlock()
         finally:
             self._lock.release()
 
-    def _add(self, record: Record, wait: bool) -> None:
-        """On disk first: what can not be written has not happened."""
+    def _catch_up(self, journal: Journal, wait: bool) -> None:
+        """Read what others have written."""
+        if journal.replaced():
+            self._books = Books()
+        if not wait and journal.unread > _MUCH:
+            raise Busy(passes=False)
+        if journal.unread:
+            for record in journal.read():
+                self._books.apply(record)
+
+    def _settle(self, id: str, usd: Decimal, wait: bool) -> None:
+        self._write(settled(id, usd))
+        self._books.settle(id, usd)
+        self._shorten_soon(wait)
+
+    def _write(self, record: Record) -> None:
+        """Before it counts: what can not be written has not happened."""
         if self._journal:
             self._journal.append(record)
-        self._books.apply(record)
+
+    def _shorten_soon(self, wait: bool) -> None:
         if self._journal is None or not self._journal.is_long:
             return
         if wait:
@@ -177,7 +195,7 @@ class LocalLedger:
         """Write what is owed, before anything else is. Called with `_current`. Raises OSError."""
         while self._owed:
             id, usd = next(iter(self._owed.items()))
-            self._add(settled(id, usd), wait)
+            self._settle(id, usd, wait)
             with self._owed_lock:
                 del self._owed[id]
 

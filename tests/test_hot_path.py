@@ -29,8 +29,12 @@ from typing import Any
 
 import pybase64
 import pytest
-from lascaux import AsyncRouter, Router
+from lascaux import AsyncRouter, Config, Router
+from lascaux.gateway.observation import observation
+from lascaux.gateway.orders import Orders
+from lascaux.gateway.worker import application
 from lascaux.providers.fake import FakeProvider
+from starlette.applications import Starlette
 
 CORE = "stability.stable-image-core-v1:1"
 SMALL, LARGE = 1_000, 1_500_000
@@ -41,6 +45,8 @@ ONE_CALL_IN_ASYNCIO = 1000
 READING = 500
 """More for a large picture: its bytes come in as many pieces as the system likes."""
 ONE_HIT = 175
+ONE_REQUEST = 1720
+"""Of the gateway, with all that it does by default, for a picture that it has: HTTP itself is not among it."""
 
 
 def picture_of(size: int) -> bytes:
@@ -219,6 +225,54 @@ def test_calls_of_functions_for_a_cache_hit() -> None:
         for _ in range(3):
             call()
         check(counted(call), ONE_HIT)
+
+
+def test_calls_of_functions_for_a_request_to_the_gateway(tmp_path: Path) -> None:
+    """Let in, answered from the cache, booked in a file, and measured."""
+    body = json.dumps({"model": "hero", "prompt": "an otter", "seed": 5}).encode()
+    head = {"content-type": "application/json", "content-length": str(len(body)), "host": "localhost"}
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "server": ("localhost", 80),
+        "path": "/v1/images/generations", "query_string": b"", "root_path": "",
+        "headers": [(name.encode(), value.encode()) for name, value in head.items()],
+    }  # fmt: skip
+
+    async def ask(app: Starlette, there: asyncio.Event) -> list[Any]:
+        told: list[Any] = []
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> Any:
+            for message in messages:
+                return message
+            return await there.wait()
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        await app({**scope, "state": {}}, receive, send)
+        return told
+
+    async def main() -> Counter[str]:
+        made = Config.from_mapping(config())
+        observed = observation(made)
+        orders = Orders(
+            index=0, count=1, listener=0, folder=str(tmp_path), journal=str(tmp_path / "spend"), durable=False,
+            drain=1.0, keyed=False,
+        )  # fmt: skip
+        router = AsyncRouter(made, provider=FakeProvider(), picture_files=False, meter_provider=observed.meter_provider)
+        app, there, found = application(router, orders, observed), asyncio.Event(), []
+        async with app.router.lifespan_context(app):
+            for _ in range(3):
+                await ask(app, there)
+            for _ in range(3):
+                with counting() as one:
+                    told = await ask(app, there)
+                found.append(one)
+            assert (told[0]["status"], b'"cache":"hit"' in told[1]["body"]) == (200, True)
+        observed.shutdown()
+        return min(found, key=Counter.total)
+
+    check(asyncio.run(main()), ONE_REQUEST)
 
 
 def test_a_thousand_deployments_are_no_more_work_than_ten() -> None:
