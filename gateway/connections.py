@@ -109,6 +109,7 @@ class PatientProtocol(asyncio.Protocol):
         self._flow.resume()
         if self._exchange is not None:
             self._exchange.leave()
+            self._exchange = None
 
     def pause_writing(self) -> None:
         """The client does not keep up."""

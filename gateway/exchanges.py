@@ -11,15 +11,28 @@ from starlette.types import ASGIApp, Message, Scope
 from .flow import Flow
 from .http1 import Framed, Head, write_head
 
-__all__ = ["Exchange"]
+__all__ = ["PARTING", "Exchange", "Parting"]
 
 log = logging.getLogger("uvicorn.error")
+
+PARTING = "lascaux.parting"
+"""In the state of a request: its `Parting`. Other servers have none, there one has to wait for their message."""
 
 _JOINED = 64 * 1024
 """Bytes of a body that are copied to go out with its head: two writes for a small answer would wake the client twice."""
 _HELD = 64 * 1024
 """Bytes of a request's body that nobody has asked for, above which no more is read."""
 _FAILED = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21"), (b"connection", b"close")]
+
+
+class Parting:
+    """Whether the client has gone before it had its answer, for one who wants to be told."""
+
+    __slots__ = ("gone", "told")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.told: Callable[[], None] | None = None
 
 
 class Exchange:
@@ -41,7 +54,7 @@ class Exchange:
         self._flow = flow
         self._defaults = defaults
         self._answered = answered
-        self._gone = False
+        self._parting = scope["state"][PARTING] = Parting()
         self._framed: Framed | None = None
         self._due: bytes = b""
         self._left = 0
@@ -70,9 +83,11 @@ class Exchange:
 
     def leave(self) -> None:
         """The client has gone, or is heard no more."""
-        if not self.complete:
-            self._gone = True
         self._news.set()
+        if not self.complete and not self._parting.gone:
+            self._parting.gone = True
+            if self._parting.told is not None:
+                self._parting.told()
 
     async def run(self, app: ASGIApp) -> None:
         """Have it answered. What fails is told in the log, and ends the connection."""
@@ -82,7 +97,7 @@ class Exchange:
             log.error("Exception in ASGI application\n", exc_info=error)
             await self._fail()
         else:
-            if not self.complete and not self._gone:
+            if not self.complete and not self._parting.gone:
                 log.error("ASGI callable returned without completing response.")
                 await self._fail()
 
@@ -98,20 +113,22 @@ class Exchange:
         if self._expects:
             self._expects = False
             self._flow.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if not self._gone and not self.complete:
+        if not self._parting.gone and not self.complete:
             self._flow.read_on()
             await self._news.wait()
             self._news.clear()
-        if self._gone or self.complete:
+        if self._parting.gone or self.complete:
             return {"type": "http.disconnect"}
         pieces, self._pieces, self._size = self._pieces, [], 0
+        if self.head.body.over:
+            self._flow.read_on()  # or nobody would notice that the client goes
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return {"type": "http.request", "body": body, "more_body": not self.head.body.over}
 
     async def send(self, message: Message) -> None:
         """A part of the answer. Its head goes out with the first part of its body. Raises RuntimeError, ValueError."""
         await self._flow.writable()
-        if self._gone:
+        if self._parting.gone:
             return
         kind = message["type"]
         if self._framed is None and kind == "http.response.start":
