@@ -230,7 +230,8 @@ class PatientProtocol(asyncio.Protocol):
             self._rest()
         elif self._exchange is not None or self._input:
             self._wait()
-        elif self._waits is None:
+        else:
+            self._rest()
             self._idles = self.loop.call_later(self._idle_timeout, self._flow.close)
 
     def _wait(self) -> None:
