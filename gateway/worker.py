@@ -34,7 +34,7 @@ from .headroom import default_buffered, measure
 from .intake import Bounds
 from .lines import set_up_logs
 from .links import Links
-from .memory import reuse_large_blocks
+from .memory import look_for_garbage_seldom, reuse_large_blocks
 from .observation import Observation, observation
 from .orders import Channel, Orders
 from .peers import Peers
@@ -208,6 +208,7 @@ async def _serve(
         logging.getLogger(name).addFilter(quiet)
 
     def opened() -> None:
+        look_for_garbage_seldom()
         with suppress(OSError):  # a supervisor that is no more is noticed by `_heed`
             channel.tell({"ready": True})
 

@@ -43,12 +43,12 @@ class Mirror:
                 await self.gone.wait()
             case "/asks":
                 assert (await receive())["type"] == "http.disconnect"
-                return self.gone.set()
+                self.gone.set()
             case "/short":
                 await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
-                return await send({"type": "http.response.body", "body": b"short"})
+                await send({"type": "http.response.body", "body": b"short"})
             case _:
-                return await self._say(send, body or path.encode(), length=path != "/chunks")
+                await self._say(send, body or path.encode(), length=path != "/chunks")
 
     @staticmethod
     async def _say(send: Any, body: bytes, *, length: bool) -> None:
