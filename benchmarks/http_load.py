@@ -21,64 +21,102 @@ from time import perf_counter
 from typing import Any
 
 
+class Tally:
+    """What became of the requests of one load."""
+
+    def __init__(self, requests: Sequence[bytes], end: float) -> None:
+        self.requests = itertools.cycle(requests)
+        self.end = end
+        self.statuses: Counter[str] = Counter()
+        self.seconds: list[float] = []
+        self.received = 0
+
+
+class Caller(asyncio.BufferedProtocol):
+    """One connection. All read bodies into the same buffer, and nobody looks at it: who measures must not be the limit."""
+
+    _waste = memoryview(bytearray(1 << 20))
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._head = bytearray(1 << 16)
+        self._filled = 0
+        self._left = 0
+        """Bytes of the body that are to come; 0 while the head is read."""
+        self._sent = 0.0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._next()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(error or ConnectionError("the answer was cut off"))
+
+    def get_buffer(self, hint: int) -> memoryview:
+        """Where the next bytes go."""
+        if self._left:
+            return self._waste[: self._left]
+        return memoryview(self._head)[self._filled :]
+
+    def buffer_updated(self, size: int) -> None:
+        """So many have come."""
+        if self._left:
+            self._left -= size
+            self._tally.received += size
+            if not self._left:
+                self._answered()
+            return
+        self._filled += size
+        end = self._head.find(b"\r\n\r\n", 0, self._filled)
+        if end < 0:
+            return
+        head = bytes(self._head[:end]).lower() + b"\r\n"
+        self._status = head.split(b" ", 2)[1].decode()
+        _, found, value = head.partition(b"\r\ncontent-length:")
+        if not found:
+            raise ConnectionError("an answer that does not tell its length")
+        came = self._filled - end - 4
+        self._tally.received += came
+        self._left = int(value.split(b"\r\n", 1)[0]) - came
+        self._filled = 0
+        if not self._left:
+            self._answered()
+
+    def _answered(self) -> None:
+        self._tally.statuses[self._status] += 1
+        self._tally.seconds.append(perf_counter() - self._sent)
+        self._next()
+
+    def _next(self) -> None:
+        self._sent = perf_counter()
+        if self._sent < self._tally.end:
+            self._transport.write(next(self._tally.requests))
+            return
+        self.ended.set_result(None)
+        self._transport.close()
+
+
 async def play(plan: dict[str, Any]) -> dict[str, Any]:
     """Send until the time is over; then wait for what is under way."""
-    requests = itertools.cycle([Path(name).read_bytes() for name in plan["requests"]])
-    begin = perf_counter()
-    end = begin + plan["seconds"]
-    statuses: Counter[str] = Counter()
-    seconds: list[float] = []
-    received = 0
-
-    async def one() -> None:
-        nonlocal received
-        reader, writer = await asyncio.open_connection(plan["host"], plan["port"], limit=1 << 20)
-        while (sent := perf_counter()) < end:
-            writer.write(next(requests))
-            await writer.drain()
-            status, size = await _answer(reader)
-            received += size
-            statuses[status] += 1
-            seconds.append(perf_counter() - sent)
-        writer.close()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(plan["concurrency"]):
-            group.create_task(one())
-    seconds.sort()
+    loop, begin = asyncio.get_running_loop(), perf_counter()
+    tally = Tally([Path(name).read_bytes() for name in plan["requests"]], begin + plan["seconds"])
+    made = [
+        await loop.create_connection(lambda: Caller(tally), plan["host"], plan["port"])
+        for _ in range(plan["concurrency"])
+    ]
+    await asyncio.gather(*(caller.ended for _, caller in made))
+    seconds = sorted(tally.seconds)
     return {
         "answers": len(seconds),
         "seconds": perf_counter() - begin,
-        "bytes": received,
-        "statuses": dict(statuses),
+        "bytes": tally.received,
+        "statuses": dict(tally.statuses),
         "median": seconds[len(seconds) // 2],
         "p99": seconds[int(len(seconds) * 0.99)],
     }
-
-
-async def _answer(reader: asyncio.StreamReader) -> tuple[str, int]:
-    """Status and size of one answer; its body is thrown away as it comes."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    status = head.split(b" ", 2)[1].decode()
-    _, found, value = head.partition(b"\r\ncontent-length:")
-    if not found:
-        return status, await _chunks(reader)
-    left = size = int(value.split(b"\r\n", 1)[0])
-    while left:
-        data = await reader.read(min(left, 1 << 20))
-        if not data:
-            raise ConnectionError("the answer was cut off")
-        left -= len(data)
-    return status, size
-
-
-async def _chunks(reader: asyncio.StreamReader) -> int:
-    size = 0
-    while length := int(await reader.readuntil(b"\r\n"), 16):
-        await reader.readexactly(length + 2)
-        size += length
-    await reader.readexactly(2)
-    return size
 
 
 def request(path: str, body: bytes, *, host: str = "127.0.0.1", media_type: str = "application/json") -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from .catalog import Model
 from .types import Call, ImageRequest, ImageResult, Target
 
-__all__ = ["Family", "Provider", "Retaining"]
+__all__ = ["AsyncSending", "Family", "Provider", "Retaining"]
 
 
 class Family(Protocol):
@@ -48,6 +48,15 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class AsyncSending(Protocol):
+    """A provider whose calls can be made by an event loop itself. Those of all others are made in threads."""
+
+    async def asend(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
+        """`Provider.send`. Once it is cancelled nobody knows what became of the call."""
         ...
 
 

@@ -17,7 +17,7 @@ from .assembly import converted, is_pending
 from .cache import Copy, Entry, NoCache
 from .client import Client, in_context
 from .config import Config
-from .crew import Crew, Errand
+from .crew import Crew, Errand, Underway
 from .edits import edit_params, variation_params
 from .effects import Effect, Flow, Gather, Join, Lookup, Send, Served, Wait
 from .elsewhere import Elsewhere, Glance
@@ -37,15 +37,17 @@ _READERS = 8
 """Threads in which pictures are read and requests planned: few, for each may hold a decoded picture."""
 _CONVERTERS = 4
 """Threads in which pictures are made into other files."""
+_BLIND: Any = getattr(asyncio, "ProactorEventLoop", ())
+"""Event loops that can not watch a socket."""
 
 
 class AsyncRouter(Client):
-    """`Router` for asyncio: the same methods, awaited. Upstream calls run in a bounded thread pool of its own.
+    """`Router` for asyncio: the same methods, awaited.
 
-    Pictures are read, and converted, in a few threads beside it.
+    Upstream calls are made by the event loop itself; those of a provider that has no ``asend`` in threads. ``max_workers``
+    bounds the calls in flight. Pictures are read, and converted, in a few threads beside it.
     A task that is cancelled leaves at once. A call that was on its way for it ends in the background: its answer is paid
-    for, so it lands in the cache and with everybody who waits for it; nothing is retried for a caller who has gone. With
-    real latencies threads match native async clients and use half their memory; ``max_workers`` bounds the calls in flight.
+    for, so it lands in the cache and with everybody who waits for it; nothing is retried for a caller who has gone.
     May be used from several event loops.
     """
 
@@ -276,7 +278,21 @@ class AsyncRouter(Client):
         return copy.entry
 
     async def _send(self, run: Run, flow: Flow, send: Send) -> Any:
-        """One call in a thread. While it waits for a thread its time runs; once it has started it ends by itself."""
+        """One call: by the event loop if the provider knows how and there is a place, else by the next thread."""
+        loop = asyncio.get_running_loop()
+        asend = getattr(run.runtime.provider, "asend", None)
+        if asend is None or isinstance(loop, _BLIND) or not self._crew.take_place():
+            return await self._send_by_thread(run, flow, send)
+        call = Underway(loop)
+        run.calls.add(call)
+        try:
+            return await run.aexchange(send, asend)
+        finally:
+            run.calls.discard(call)
+            self._crew.leave_place()
+
+    async def _send_by_thread(self, run: Run, flow: Flow, send: Send) -> Any:
+        """While it waits for a thread its time runs; once it has started it ends by itself."""
         loop = asyncio.get_running_loop()
         bell: asyncio.Future[None] = loop.create_future()
         call = Errand(in_context(partial(run.exchange, send)), partial(_returned, loop, bell, run, flow))
@@ -310,8 +326,11 @@ class AsyncRouter(Client):
         New requests, and those that stand in line, are refused.
         """
         self._stop()
+        loop = asyncio.get_running_loop()
+        while busy := [task for task, run in self._requests.items() if run.calls and task.get_loop() is loop]:
+            await asyncio.wait(busy)
         for shutdown in (self._readers.shutdown, self._crew.shutdown):
-            await asyncio.get_running_loop().run_in_executor(None, shutdown)
+            await loop.run_in_executor(None, shutdown)
         self._runtime.provider.close()
 
     async def __aenter__(self) -> Self:

@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from . import telemetry_names as names
-from .errors import ProviderError
+from .errors import LascauxError, ProviderError
 
 if TYPE_CHECKING:
     from .telemetry import RequestSpan, Telemetry
@@ -55,7 +55,8 @@ class Unheard:
 class AttemptSpan:
     """One upstream call: the GenAI client span ``generate_content {model_id}``, current while it is entered.
 
-    Say how it ended with `succeed` or `fail`; an exception that leaves the block counts as a failure of its own name.
+    Say how it ended with `succeed` or `fail`. An exception that leaves the block says it, too: a `LascauxError` with its
+    code, every other by its own name.
     """
 
     def __init__(
@@ -156,15 +157,22 @@ class AttemptSpan:
     ) -> None:
         try:
             if self._outcome is None and kind is not None:
-                self._left(kind)
+                self._left(kind, error)
             self._count()
         finally:
             otel_context.detach(self._token)
             self._span.end()
 
-    def _left(self, kind: type[BaseException]) -> None:
+    def _left(self, kind: type[BaseException], error: BaseException | None) -> None:
         """Nobody said how it ended: an exception went through."""
-        if issubclass(kind, (CancelledError, GeneratorExit, KeyboardInterrupt)):
+        if isinstance(error, LascauxError):
+            self.fail(
+                error.code,
+                request_id=getattr(error, "request_id", None),
+                may_be_billed=error.may_be_billed,
+                message=error.message,
+            )
+        elif issubclass(kind, (CancelledError, GeneratorExit, KeyboardInterrupt)):
             self._outcome = "cancelled"
             self._span.set_attribute(names.OUTCOME, self._outcome)
         else:

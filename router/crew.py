@@ -1,4 +1,4 @@
-"""Threads that make calls: a bounded number, each of which waits a moment for the next call before it goes.
+"""Places for calls, and threads that make them, each of which waits a moment for the next call before it goes.
 
 `concurrent.futures` gives and ends the threads. Between two calls that follow each other closely it is left out, for its
 bookkeeping costs more than the hand-over itself: a future with a condition, a work item, and a semaphore for each call.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any
 
-__all__ = ["Crew", "Errand"]
+__all__ = ["Crew", "Errand", "Underway"]
 
 log = logging.getLogger(__name__)
 
@@ -78,39 +80,96 @@ class Errand:
             log.exception("nobody could be told that a call has ended")
 
 
+class Underway:
+    """A call that an event loop makes: it has begun, so it can not be called off."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def cancel(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def done(self) -> bool:
+        """Will nothing come of it any more? So it is with a loop that was closed."""
+        return self._loop.is_closed()
+
+
 class Crew:
-    """At most ``most`` threads. Errands that find none free wait for one, first come first served."""
+    """At most ``most`` calls at once. Errands that find no place wait for one, first come first served.
+
+    An errand is done by a thread. Whoever needs none, because an event loop makes the call itself, takes a place alone.
+    """
 
     def __init__(self, most: int, name: str) -> None:
         self._most = most
         self._threads = ThreadPoolExecutor(most, thread_name_prefix=name)
         self._errands: SimpleQueue[Errand | None] = SimpleQueue()
+        self._waiting: deque[Errand] = deque()
+        """Errands without a place."""
         self._lock = threading.Lock()
+        self._done = threading.Condition(self._lock)
+        self._taken = 0
+        """Places in use."""
         self._owed = 0
-        """Errands that no thread has taken yet."""
+        """Errands with a place that no thread has taken yet."""
         self._idle = 0
         """Threads that wait for one."""
-        self._active = 0
+        self._open = 0
+        """Errands that are not done."""
         self._closed = False
 
     def send(self, errand: Errand) -> None:
-        """Have it done by the first thread that is free. Raises RuntimeError once the crew was sent home."""
+        """Have it done as soon as there is a place. Raises RuntimeError once the crew was sent home."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("this crew was sent home")
-            if self._owed >= self._idle and self._active < self._most:
-                self._threads.submit(self._serve)
-                self._active += 1
-            self._owed += 1
-            self._errands.put(errand)
+            if self._taken >= self._most:
+                self._waiting.append(errand)
+            else:
+                self._hand_out(errand)
+                self._taken += 1
+            self._open += 1
+
+    def take_place(self) -> bool:
+        """A place for a call that needs no thread. False if all are taken, or the crew was sent home."""
+        with self._lock:
+            if self._closed or self._taken >= self._most:
+                return False
+            self._taken += 1
+            return True
+
+    def leave_place(self) -> None:
+        """Give it back; an errand that waits gets it."""
+        with self._lock:
+            self._pass_on()
 
     def shutdown(self) -> None:
         """Take no more, and wait until all errands are done."""
         with self._lock:
             self._closed = True
+            while self._open:
+                self._done.wait()
             for _ in range(self._idle):
                 self._errands.put(None)
         self._threads.shutdown()
+
+    def _hand_out(self, errand: Errand) -> None:
+        """Called under the lock, by who has a place for it."""
+        if self._owed >= self._idle:
+            self._threads.submit(self._serve)
+        self._owed += 1
+        self._errands.put(errand)
+
+    def _pass_on(self) -> None:
+        """A place is free. Called under the lock."""
+        if self._waiting:
+            self._hand_out(self._waiting.popleft())
+        else:
+            self._taken -= 1
 
     def _serve(self) -> None:
         """One errand after the other, until there have been none for a while."""
@@ -125,9 +184,12 @@ class Crew:
                 self._idle -= 1
                 if errand is not None:
                     self._owed -= 1
-                elif not self._owed:
-                    self._active -= 1
+                elif self._owed <= self._idle:
                     return
             if errand is not None:
                 errand.run()
+                with self._lock:
+                    self._pass_on()
+                    self._open -= 1
+                    self._done.notify_all()
             del errand  # or it would be kept, with its outcome, until the next comes

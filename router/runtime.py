@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from .cache import Cache
 from .config import Config
 from .config.durations import parse_duration
 from .context import Context, Trail
-from .crew import Errand
+from .crew import Errand, Underway
 from .deployment import Deployment
 from .edits import offered
 from .effects import Flow, Land, Lookup, Send, Served, Store
@@ -31,11 +31,13 @@ from .prices import cost_of
 from .records import Result
 from .share import WHOLE, Share
 from .stages import staged_flow
-from .telemetry import AttemptSpan, RequestSpan, Telemetry
+from .telemetry import AttemptSpan, RequestSpan, Telemetry, Unheard
 
 __all__ = ["Aliases", "Options", "Run", "Runtime", "addressed", "read"]
 
 T = TypeVar("T")
+AsyncSend = Callable[..., Awaitable[ImageResult]]
+"""`lascaux.providers.base.AsyncSending.asend`."""
 
 _LONGEST_NAME = 256
 
@@ -123,8 +125,8 @@ class Run:
         self.runtime = runtime
         self.started = runtime.context.clock() if started is None else started
         route, options, self.request = read(runtime, alias, prompt, params)
-        self.calls: set[Errand] = set()
-        """Upstream calls under way or waiting for a thread, kept by a driver that has threads for them."""
+        self.calls: set[Errand | Underway] = set()
+        """Upstream calls under way or waiting for a thread, kept by a driver that has several."""
         self.trail = options.trail(route, self.started)
         self.span: RequestSpan = runtime.telemetry.request(
             route.name, self.request.task.value, self.request.n, prompt=self.request.prompt
@@ -156,30 +158,21 @@ class Run:
 
     def exchange(self, send: Send) -> tuple[ImageResult, Cost]:
         """Perform one upstream call, in the thread that calls this, under its own span."""
-        if not self.span.heard:
-            with self.span.unheard_attempt():
-                return self._exchanged(send)
         with self._attempt(send) as span:
-            try:
-                result, cost = self._exchanged(send)
-            except LascauxError as error:
-                span.fail(
-                    error.code,
-                    request_id=getattr(error, "request_id", None),
-                    may_be_billed=error.may_be_billed,
-                    message=error.message,
-                )
-                raise
-            span.succeed(
-                response_model=send.target.model,
-                request_id=result.request_id,
-                images=len(result.images),
-                finish_reasons=[image.finish_reason for image in result.images],
-                cost_usd=cost.usd,
-            )
-            return result, cost
+            left = self._depart(send)
+            result = self.runtime.provider.send(send.target, send.call, timeout=left)
+            return self._brought(send, result, span)
 
-    def _attempt(self, send: Send) -> AttemptSpan:
+    async def aexchange(self, send: Send, asend: AsyncSend) -> tuple[ImageResult, Cost]:
+        """The same in the event loop, by what the provider has for it."""
+        with self._attempt(send) as span:
+            left = self._depart(send)
+            result = await asend(send.target, send.call, timeout=left)
+            return self._brought(send, result, span)
+
+    def _attempt(self, send: Send) -> AttemptSpan | Unheard:
+        if not self.span.heard:
+            return self.span.unheard_attempt()
         target, call = send.target, send.call
         host, port = self.runtime.provider.address(target) or (None, None)
         return self.span.attempt(
@@ -198,24 +191,33 @@ class Run:
             server_port=port,
         )
 
-    def _exchanged(self, send: Send) -> tuple[ImageResult, Cost]:
-        left = send.until - self.runtime.context.clock()
-        if self.trail.stopped.is_set():
-            raise unsent()
-        if left <= 0:
-            raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
-        self._depart(send)
-        result = self.runtime.provider.send(send.target, send.call, timeout=left)
-        return result, self.runtime.price(send.target, send.call, result)
+    def _depart(self, send: Send) -> float:
+        """Count the call from now on, for it may have waited since it took its place. Returns the seconds it has left.
 
-    def _depart(self, send: Send) -> None:
-        """Count the call from now on: it may have waited for a thread since it took its place. Raises AttemptTimeout."""
+        Raises AttemptTimeout, or what whoever left was told: that nothing is sent.
+        """
         context = self.runtime.context
         with context.lock:
-            if self.trail.stopped.is_set():  # a moment ago; who left was told that nothing is sent
+            if self.trail.stopped.is_set():
                 raise unsent()
+            now = context.clock()
+            if now >= send.until:
+                raise AttemptTimeout("no time was left when the call could start", may_be_billed=False)
             self.trail.sent.set()
-            send.permit.depart(context.clock())
+            send.permit.depart(now)
+        return send.until - now
+
+    def _brought(self, send: Send, result: ImageResult, span: AttemptSpan | None) -> tuple[ImageResult, Cost]:
+        cost = self.runtime.price(send.target, send.call, result)
+        if span is not None:
+            span.succeed(
+                response_model=send.target.model,
+                request_id=result.request_id,
+                images=len(result.images),
+                finish_reasons=[image.finish_reason for image in result.images],
+                cost_usd=cost.usd,
+            )
+        return result, cost
 
     def finish(self, served: Served) -> Result:
         """Put the result together and end the span. Pictures are handed over as they stand in ``served``."""

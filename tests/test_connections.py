@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
@@ -11,11 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lascaux.providers.bedrock import connections as module
-from lascaux.providers.bedrock.connections import Connections, Line, Reply
+from lascaux.providers.bedrock import replies as module
+from lascaux.providers.bedrock.connections import Connections, Line
 from lascaux.providers.bedrock.dialling import dialler
 from lascaux.providers.bedrock.endpoints import parse_endpoint
 from lascaux.providers.bedrock.keys import Sealed
+from lascaux.providers.bedrock.replies import Reply
 from lascaux.providers.errors import (
     AttemptTimeout,
     BadResponse,
@@ -132,9 +134,21 @@ def connections(peer: Peer, clock: Clock) -> Iterator[Connections]:
     connections.close()
 
 
+@pytest.fixture(params=["thread", "loop"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds for a thread that waits, and for an event loop that does not."""
+    if request.param == "loop":
+        monkeypatch.setitem(globals(), "exchange", exchange_in_loop)
+
+
 def exchange(connections: Connections, clock: Clock, *, timeout: float = 10, body: bytes = b"body") -> Reply:
     """One request with its answer."""
     return connections.exchange(HEAD, body, deadline=clock() + timeout, connect_timeout=5)
+
+
+def exchange_in_loop(connections: Connections, clock: Clock, *, timeout: float = 10, body: bytes = b"body") -> Reply:
+    """The same with asyncio."""
+    return asyncio.run(connections.aexchange(HEAD, body, deadline=clock() + timeout, connect_timeout=5))
 
 
 def failure(connections: Connections, clock: Clock, **options: Any) -> LascauxError:
@@ -314,6 +328,7 @@ def test_an_answer_in_drops_ends_with_the_attempt(
     assert connections.idle == 0
 
 
+@pytest.mark.parametrize("way", ["thread"], indirect=True)  # an event loop has a clock of its own
 def test_silence_after_the_first_bytes(peer: Peer, connections: Connections, clock: Clock) -> None:
     """A server that begins late and then falls silent gets the rest of the time, not all of it once more."""
 

@@ -101,7 +101,7 @@ def test_nothing_is_lost_when_threads_come_and_go(monkeypatch: pytest.MonkeyPatc
             told.wait(3 if round_ else 1)
     told.wait(2000 - 1 - 3 * (1999 // 3))
     crew.shutdown()
-    assert crew._owed == crew._idle == crew._active == 0
+    assert crew._owed == crew._idle == crew._taken == crew._open == 0
 
 
 def test_who_is_sent_home_finishes_what_was_begun_and_what_waits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -11,19 +12,14 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from lascaux import __version__
 from lascaux.emulator import DEMO_BEARER_TOKEN, Emulator, Faults, Rule
-from lascaux.providers.bedrock.transport import MAX_BODY, Transport, encode_body
+from lascaux.providers.bedrock import dialling
+from lascaux.providers.bedrock.transport import MAX_BODY, Answer, Transport, encode_body
 from lascaux.providers.errors import (
     AttemptTimeout,
     BadResponse,
@@ -35,6 +31,7 @@ from lascaux.providers.errors import (
     Throttled,
 )
 from lascaux.providers.types import Credentials, Secret, Target
+from lascaux.tests.certificates import self_signed
 
 CORE = "stability.stable-image-core-v1:1"
 BODY = {"prompt": "a red kite over dunes", "seed": 7}
@@ -56,29 +53,7 @@ def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A certificate for bedrock.test and loopback, and its key; it is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bedrock.test")])
-    names = [x509.DNSName("bedrock.test"), x509.IPAddress(ip_address("127.0.0.1"))]
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return str(folder / "cert.pem"), str(folder / "key.pem")
+    return self_signed(tmp_path_factory.mktemp("tls"), "bedrock.test")
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +98,28 @@ def target(url: str | None, **fields: Any) -> Target:
     return Target(**(given | {"endpoint_url": url} | fields))
 
 
+@pytest.fixture(params=["thread", "loop"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds for a thread that waits, and for an event loop that does not."""
+    if request.param == "loop":
+        monkeypatch.setitem(globals(), "answer_of", answer_in_loop)
+
+
+def answer_of(transport: Transport, where: Target, **options: Any) -> Answer:
+    """What `Transport.send` says."""
+    given: dict[str, Any] = {"body": BODY, "headers": {}, "timeout": 10.0} | options
+    return transport.send(where, given.pop("body"), **given)
+
+
+def answer_in_loop(transport: Transport, where: Target, **options: Any) -> Answer:
+    """What `Transport.asend` says."""
+    given: dict[str, Any] = {"body": BODY, "headers": {}, "timeout": 10.0} | options
+    return asyncio.run(transport.asend(where, given.pop("body"), **given))
+
+
 def send(transport: Transport, where: Target, **options: Any) -> dict[str, Any]:
     """One call; the payload of its answer."""
-    given: dict[str, Any] = {"body": BODY, "headers": {}, "timeout": 10.0} | options
-    return transport.send(where, given.pop("body"), **given).payload
+    return answer_of(transport, where, **options).payload
 
 
 def refused(transport: Transport, where: Target, **options: Any) -> LascauxError:
@@ -138,7 +131,7 @@ def refused(transport: Transport, where: Target, **options: Any) -> LascauxError
 
 def test_a_signed_call(transport: Transport, emulator: Emulator) -> None:
     """The emulator verifies the signature; the answer comes with AWS's request id."""
-    answer = transport.send(target(emulator.url), BODY, headers={}, timeout=10)
+    answer = answer_of(transport, target(emulator.url))
     (record,) = emulator.log
     assert answer.request_id == record.request_id
     assert answer.payload["seeds"] == [7]
@@ -263,6 +256,7 @@ def test_tls_that_is_not_trusted(transport: Transport, secure: Emulator, tmp_pat
 
 def test_tls_without_verification(transport: Transport, secure: Emulator, caplog: pytest.LogCaptureFixture) -> None:
     """Who switches verification off gets his call, and a warning in the log."""
+    dialling._context.cache_clear()
     assert send(transport, target(secure.url, verify=False))["images"]
     assert "TLS verification is switched off" in caplog.text
 

@@ -6,52 +6,32 @@ a byte of the request has been written, nothing is ever sent again: whatever goe
 
 from __future__ import annotations
 
-import io
 import os
 import select
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead, LineTooLong, parse_headers
-from typing import Any, cast
+from http.client import BadStatusLine, HTTPException, LineTooLong
+from typing import Any
 
 from urllib3.util.wait import wait_for_read
 
 from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, ConnectionFailed
-from .heads import plain_head
+from .in_loop import Odd, awaited, converse, deliver
 from .keys import Sealed
+from .replies import MAX_ANSWER, MAX_FAULT, Reply, read_reply
 from .waiting import Late, forked, within
 
-__all__ = ["Connections", "Line", "Reply"]
+__all__ = ["Connections", "Line"]
 
 MAX_IDLE = 300.0
 """Seconds. NAT gateways and VPC endpoints forget idle connections after 350."""
-MAX_ANSWER = 256 * 1024 * 1024
-MAX_FAULT = 1024 * 1024
-"""Bytes that are read of an answer that is not 200."""
-MAX_HEADS = 1024 * 1024
-"""Bytes beside the body: status lines, headers, the sizes of chunks."""
-MAX_INTERIM = 20
 _GRACE = 0.25
 """Seconds by which whoever dials may be late to say itself why there is no connection."""
 _PIECE = 256 * 1024
-_BUFFER = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer as it came. ``headers`` have lower-case names and one-line values; ``body`` is cut if not ``complete``.
-
-    Its contents do not print: it holds megabytes, and may echo what it was asked with.
-    """
-
-    status: int
-    headers: dict[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    complete: bool
+_SMALL = 64 * 1024
 
 
 class Line:
@@ -121,6 +101,19 @@ class Connections:
                 line.close()
         return reply
 
+    async def aexchange(self, head: Sealed, body: bytes, *, deadline: float, connect_timeout: float) -> Reply:
+        """`exchange` for an event loop: only a new connection, or an answer out of the ordinary, takes a thread."""
+        line = self._take() or await self._aopen(connect_timeout, self._left(deadline, sent=False))
+        keep = False
+        try:
+            reply, keep = await self._atalk(line, head, body, deadline)
+        finally:
+            if keep:
+                self._give_back(line)
+            else:
+                line.close()
+        return reply
+
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         with self._lock:
@@ -153,8 +146,14 @@ class Connections:
         try:
             return within(min(limit + _GRACE, left), partial(self._dial, limit), late=Line.close)
         except Late:
-            text = f"no connection to {self.name}: no connection within {limit:.3g} s"
-        raise ConnectionFailed(text, code="connect_timeout")
+            raise self._unconnected(limit) from None
+
+    async def _aopen(self, connect_timeout: float, left: float) -> Line:
+        limit = min(connect_timeout, left)
+        try:
+            return await awaited(min(limit + _GRACE, left), partial(self._dial, limit), late=Line.close)
+        except Late:
+            raise self._unconnected(limit) from None
 
     def _give_back(self, line: Line) -> None:
         line.idle_since = self._clock()
@@ -173,32 +172,53 @@ class Connections:
 
     def _talk(self, line: Line, head: Sealed, body: bytes, deadline: float) -> tuple[Reply, bool]:
         cut = self._write(line, head, body, deadline)
-        stream = _Buffered(_Reader(line.sock, self._clock, deadline), _BUFFER)
+        return self._receive(line, deadline, cut)
+
+    async def _atalk(self, line: Line, head: Sealed, body: bytes, deadline: float) -> tuple[Reply, bool]:
+        cut: OSError | None = None
         try:
-            reply, keep = _answer(stream)
+            await deliver(line.sock, _pieces(head, body), self._left(deadline, sent=False))
+        except TimeoutError:
+            raise self._timeout(sent=False) from None
+        except OSError as error:
+            cut = error
+        left = deadline - self._clock()
+        try:
+            found, data, keep = await converse(line.sock, left, longest=MAX_ANSWER, longest_fault=MAX_FAULT)
+        except Odd as odd:
+            left = max(deadline - self._clock(), 0.0)
+            rest = partial(self._receive, line, deadline, cut, odd.data)
+            try:
+                return await awaited(left + _GRACE, rest)
+            except Late:
+                raise self._timeout(sent=cut is None) from None
+        except TimeoutError:
+            raise self._timeout(sent=cut is None) from None
+        except OSError as error:
+            raise self._unread(error, cut) from None
+        complete = len(data) == found.length
+        reply = Reply(status=found.status, headers=found.headers, body=data, complete=complete)
+        return reply, keep and complete and cut is None
+
+    def _receive(self, line: Line, deadline: float, cut: OSError | None, first: bytes = b"") -> tuple[Reply, bool]:
+        """The answer to what was written, of which ``first`` has been read. ``cut`` is why not all could be written."""
+        try:
+            reply, keep = read_reply(line.sock, self._clock, deadline, first)
             return reply, keep and cut is None
         except TimeoutError:
             raise self._timeout(sent=cut is None) from None
         except LineTooLong:
             raise BadResponse(f"{self.name} answered with an endless header line") from None
         except (HTTPException, OSError) as error:
-            if cut is not None:
-                raise self._broken(cut, sent=False) from None
-            if isinstance(error, BadStatusLine) and not isinstance(error, ConnectionError):
+            if cut is None and isinstance(error, BadStatusLine) and not isinstance(error, ConnectionError):
                 raise BadResponse(f"{self.name} did not answer in HTTP") from None
-            raise self._broken(error, sent=True) from None
+            raise self._unread(error, cut) from None
         except ValueError as error:
             raise BadResponse(f"{self.name} answered with what can not be read ({type(error).__name__})") from None
-        finally:
-            stream.close()
 
     def _write(self, line: Line, head: Sealed, body: bytes, deadline: float) -> OSError | None:
         """Send the request. A connection cut on the way is returned: the server may have said why before it hung up."""
-        pieces: list[Any] = [Sealed(head + body)] if len(body) < _BUFFER else [head]
-        if len(body) >= _BUFFER:
-            view = memoryview(body)
-            pieces.extend(view[start : start + _PIECE] for start in range(0, len(body), _PIECE))
-        for piece in pieces:
+        for piece in _pieces(head, body):
             try:
                 line.sock.settimeout(self._left(deadline, sent=False))
                 line.sock.sendall(piece)
@@ -218,6 +238,14 @@ class Connections:
         what = "no complete answer from" if sent else "no time left to send the request to"
         return AttemptTimeout(f"{what} {self.name} within the attempt timeout", may_be_billed=sent)
 
+    def _unconnected(self, limit: float) -> ConnectionFailed:
+        text = f"no connection to {self.name}: no connection within {limit:.3g} s"
+        return ConnectionFailed(text, code="connect_timeout")
+
+    def _unread(self, error: BaseException, cut: OSError | None) -> ConnectionBroken:
+        """Why there is no answer: that the request could not be written comes first."""
+        return self._broken(error if cut is None else cut, sent=cut is None)
+
     def _broken(self, error: BaseException, *, sent: bool) -> ConnectionBroken:
         """The request counts as sent once all of it has been handed to the socket; before that no picture can be made."""
         when = "before its answer was complete" if sent else "while the request was being sent"
@@ -225,121 +253,12 @@ class Connections:
         return ConnectionBroken(f"{self.name} broke the connection {when} ({why})", may_be_billed=sent)
 
 
-def _answer(stream: _Buffered) -> tuple[Reply, bool]:
-    """The whole answer, and whether the connection may be used again.
-
-    A head in its ordinary form is taken apart here: http.client hands it to the parser of the email package, which costs
-    more than all the rest of the exchange. Nothing is taken from the stream before it is certain that the form is the
-    ordinary one, so every other head is http.client's to read.
-    """
-    head = plain_head(stream.peek(1))
-    if head is None or head.length > (MAX_ANSWER if head.status == 200 else MAX_FAULT):
-        response = _Response(cast(Any, _Opened(stream)), method="POST")
-        try:
-            response.begin()
-            return _read(response, stream)
-        finally:
-            response.close()
-    stream.read(head.size)
-    body = stream.read(head.length)
-    complete = len(body) == head.length
-    stream.close()
-    keep = complete and not stream.leftover
-    return Reply(status=head.status, headers=head.headers, body=body, complete=complete), keep
-
-
-class _Response(HTTPResponse):
-    """Reads past interim answers: http.client knows 100 alone, and takes 103 for the answer itself."""
-
-    def _read_status(self) -> tuple[str, int, str]:
-        for _ in range(MAX_INTERIM + 1):
-            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
-            if not 100 <= line[1] < 200 or line[1] == 101:
-                return line
-            parse_headers(cast(Any, self.fp))
-        raise BadResponse(f"more than {MAX_INTERIM} interim answers, and none that is final")
-
-    def _read_next_chunk_size(self) -> int:
-        size = int(super()._read_next_chunk_size())  # type: ignore[misc]
-        if size < 0:
-            raise BadResponse("the answer comes in chunks of negative size")
-        return size
-
-
-def _read(response: HTTPResponse, stream: _Buffered) -> tuple[Reply, bool]:
-    """The whole answer, or the beginning of a long one that is not 200; and whether the connection may be used again."""
-    promised = response.length
-    limit = MAX_ANSWER if response.status == 200 else MAX_FAULT
-    if promised is not None and promised > limit and response.status == 200:
-        raise BadResponse(f"the answer has {promised} bytes, more than {limit}")
-    complete = True
-    try:
-        body = response.read() if promised is not None and promised <= limit else response.read(limit + 1)
-    except IncompleteRead as error:
-        body, complete = error.partial, False
-    if len(body) > limit:
-        if response.status == 200:
-            raise BadResponse(f"the answer has more than {limit} bytes")
-        body, complete = body[:limit], False
-    headers = {name.lower(): " ".join(value.split()) for name, value in response.headers.items()}
-    # An answer without a body by its status, or with two lengths, may be followed by one that nobody expects.
-    ends = response.status >= 200 and response.status not in (204, 304) and _is_framed_once(response)
-    keep = ends and complete and response.isclosed() and not response.will_close and not stream.leftover
-    return Reply(status=response.status, headers=headers, body=body, complete=complete), keep
-
-
-def _is_framed_once(response: HTTPResponse) -> bool:
-    names = [name.lower() for name in response.headers]
-    return names.count("content-length") + names.count("transfer-encoding") == 1
-
-
-class _Opened:
-    """What http.client takes for a socket: it reads from a stream that is open already."""
-
-    def __init__(self, stream: _Buffered) -> None:
-        self._stream = stream
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return self._stream
-
-
-class _Reader(io.RawIOBase):
-    """Each read gets the time that is left, so that an answer in drops ends in time as well."""
-
-    def __init__(self, sock: Any, clock: Callable[[], float], deadline: float) -> None:
-        self._sock = sock
-        self._clock = clock
-        self._deadline = deadline
-        self._room = MAX_ANSWER + MAX_HEADS
-        self.stopped = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self.stopped:
-            return None
-        left = self._deadline - self._clock()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-        count = int(self._sock.recv_into(buffer))
-        self._room -= count
-        if self._room < 0:
-            raise BadResponse(f"the answer has more than {MAX_ANSWER} bytes")
-        return count
-
-
-class _Buffered(io.BufferedReader):
-    """Knows, once closed, whether more came than the answer announced: such a connection must not be used again."""
-
-    leftover = False
-
-    def close(self) -> None:
-        if not self.closed:
-            cast(_Reader, self.raw).stopped = True
-            self.leftover = bool(self.peek(1))
-        super().close()
+def _pieces(head: Sealed, body: bytes) -> list[bytes | memoryview]:
+    """A request as it is written: in one piece, unless its body is large."""
+    if len(body) < _SMALL:
+        return [Sealed(head + body)]
+    view = memoryview(body)
+    return [head, *(view[start : start + _PIECE] for start in range(0, len(body), _PIECE))]
 
 
 def _close_all(lines: deque[Line]) -> None:

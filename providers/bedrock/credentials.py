@@ -42,6 +42,9 @@ class _Fixed:
     def proof(self, timeout: float | None = None) -> Proof:
         return self._proof
 
+    def at_hand(self) -> Proof:
+        return self._proof
+
 
 class Keyring:
     """All identities of a process, each made once, when first used. Thread-safe.
@@ -81,6 +84,11 @@ class Keyring:
             self._recent = {}
         self._recent[id(spec), region] = (spec, source)
         return source.proof(timeout)
+
+    def at_hand(self, spec: Credentials, region: str) -> Proof | None:
+        """`proof` if it was asked for before and nothing has to be found or renewed for it, else None."""
+        recent = self._recent.get((id(spec), region))
+        return recent[1].at_hand() if recent is not None and recent[0] is spec else None
 
     def keys(self, spec: Credentials, region: str, *, timeout: float | None = None) -> Keys:
         """`proof` for a service other than Bedrock: an API key of Bedrock's in the environment is passed over.
@@ -173,11 +181,17 @@ class _Default:
         """The chain without the API key, for STS, which takes none."""
 
     def proof(self, timeout: float | None = None) -> Proof:
-        token = self._env.get(BEARER_VARIABLE, "").strip()
-        if not token:
-            return self.chain.proof(timeout)
-        check(Credentials(name=BEARER_VARIABLE, bearer_token=Secret(token)))
-        return Token(token)
+        return self._token() or self.chain.proof(timeout)
+
+    def at_hand(self) -> Proof | None:
+        return self._token() or self.chain.at_hand()
+
+    def _token(self) -> Token | None:
+        text = self._env.get(BEARER_VARIABLE, "").strip()
+        if not text:
+            return None
+        check(Credentials(name=BEARER_VARIABLE, bearer_token=Secret(text)))
+        return Token(text)
 
 
 def find_region(

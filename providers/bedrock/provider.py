@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ..base import Family
 from ..catalog import Catalog, Model
 from ..errors import BadResponse, ContentFiltered, InvalidRequest, LascauxError, ProviderError, Rejected
 from ..promises import unkept
@@ -36,27 +37,28 @@ class Bedrock:
     def send(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
         """One HTTP exchange, within ``timeout`` seconds, and the pictures in its answer. Raises `LascauxError`."""
         family = family_for(self._model(call.model))
-        answer = self._exchange(target, call, timeout)
         try:
-            result = family.parse(call, answer.payload, request_id=answer.request_id)
-            said = unkept(call, result.images)
-            return replace(result, warnings=(*result.warnings, *said)) if said else result
-        except LascauxError as error:
-            _trace(error, answer)
-            raise
-        except Exception as error:  # whatever stands in it: the request may be billed
-            message = f"the answer of {call.model} is not what its documentation promises ({type(error).__name__})"
-            raise BadResponse(message, request_id=answer.request_id, upstream_status=200) from None
-
-    def _exchange(self, target: Target, call: Call, timeout: float) -> Answer:
-        try:
-            return self._transport.send(target, call.body, headers=call.headers, timeout=timeout)
+            answer = self._transport.send(target, call.body, headers=call.headers, timeout=timeout)
         except LascauxError:
             raise
-        except Exception as error:  # no answer, however hostile, gets past the router's rules
-            log.debug("%s: reading the answer failed with %s", call.model, type(error).__name__)
-            message = f"the answer can not be read ({type(error).__name__})"
-        raise BadResponse(message, may_be_billed=True)
+        except Exception as error:
+            broken = _unreadable(call, error)
+        else:
+            return _pictures(family, call, answer)
+        raise broken
+
+    async def asend(self, target: Target, call: Call, *, timeout: float) -> ImageResult:
+        """`send`, made by the event loop itself."""
+        family = family_for(self._model(call.model))
+        try:
+            answer = await self._transport.asend(target, call.body, headers=call.headers, timeout=timeout)
+        except LascauxError:
+            raise
+        except Exception as error:
+            broken = _unreadable(call, error)
+        else:
+            return _pictures(family, call, answer)
+        raise broken
 
     def address(self, target: Target) -> tuple[str, int] | None:
         """Host and port of the target's endpoint; None if it can not be resolved (sending then says why)."""
@@ -81,6 +83,25 @@ class Bedrock:
                 nearest=near,
             )
         return model
+
+
+def _unreadable(call: Call, error: Exception) -> BadResponse:
+    """No answer, however hostile, gets past the router's rules."""
+    log.debug("%s: reading the answer failed with %s", call.model, type(error).__name__)
+    return BadResponse(f"the answer can not be read ({type(error).__name__})", may_be_billed=True)
+
+
+def _pictures(family: Family, call: Call, answer: Answer) -> ImageResult:
+    try:
+        result = family.parse(call, answer.payload, request_id=answer.request_id)
+        said = unkept(call, result.images)
+        return replace(result, warnings=(*result.warnings, *said)) if said else result
+    except LascauxError as error:
+        _trace(error, answer)
+        raise
+    except Exception as error:  # whatever stands in it: the request may be billed
+        message = f"the answer of {call.model} is not what its documentation promises ({type(error).__name__})"
+        raise BadResponse(message, request_id=answer.request_id, upstream_status=200) from None
 
 
 def _trace(error: LascauxError, answer: Answer) -> None:

@@ -35,6 +35,10 @@ class Source(Protocol):
         """
         ...
 
+    def at_hand(self) -> Proof | None:
+        """The same if nothing has to be asked or renewed for it, else None. Raises CredentialsError."""
+        ...
+
 
 class Renewable(Protocol):
     """What `Renewed` needs of found credentials."""
@@ -84,11 +88,17 @@ class Renewed:
         self._cooldown = Cooldown(clock)
         self._lock = threading.Lock()
 
+    def at_hand(self) -> Proof | None:
+        """The keys of this moment while nothing has to be renewed, else None."""
+        found = self._found
+        return None if found is None or found.due(ADVISORY) else found.keys()
+
     def proof(self, timeout: float | None = None) -> Proof:
         """The keys of this moment, waited for at most ``timeout`` seconds. Raises ProviderError."""
+        ready = self.at_hand()
+        if ready is not None:
+            return ready
         found, keys = self._found, self._keys
-        if found is not None and not found.due(ADVISORY):
-            return found.keys()
         if found is None or keys is None or found.due(MANDATORY):
             return self._awaited(timeout)
         lookup, mine = self._begin()

@@ -12,24 +12,27 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
 from ... import __version__
 from ..errors import AttemptTimeout, BadResponse, ConnectionBroken, CredentialsError, InvalidRequest, LascauxError
-from ..types import Credentials, Target
+from ..types import Target
 from .answer_json import read_json
-from .connections import Connections, Reply
+from .connections import Connections
 from .credentials import Keyring
 from .dialling import dialler
 from .endpoints import Endpoint, ca_bundle, endpoint_for, is_loopback
 from .faults import clean, fault, request_id_of
 from .ids import encode
+from .in_loop import awaited
 from .keys import Proof, Sealed, Token
+from .replies import Reply
 from .sigv4 import sign
 from .spec import SpecKind, kind_of, secrets_of
-from .waiting import forked
+from .waiting import Late, forked
 
 __all__ = ["MAX_BODY", "Answer", "Transport", "encode_body"]
 
@@ -39,6 +42,10 @@ MAX_BODY = 25_000_000
 """Bytes; InvokeModel takes no more (service model of bedrock-runtime in botocore 1.44.5)."""
 
 _MOST_PLACES = 4096
+_MUCH = 64 * 1024
+"""Bytes of a body from which on it is not signed in an event loop."""
+_GRACE = 0.25
+"""Seconds by which whoever looks something up may be late to say what is wrong."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
 _OURS = frozenset(
@@ -75,6 +82,16 @@ class _Place:
     path: str
     where: str
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A request that is ready to go, and when (on the transport's clock) it was ready."""
+
+    place: _Place
+    proof: Proof
+    head: Sealed
+    made: float
 
 
 class Transport:
@@ -115,25 +132,23 @@ class Transport:
         """
         deadline = self._clock() + timeout
         data = encode_body(body)
-        place = self._place(target)
-        left = max(deadline - self._clock(), 0.0)
-        proof = self._keyring.proof(target.credentials, target.region, timeout=left)
-        head = self._head(place, headers, data, proof)
-        if self._clock() >= deadline:
-            raise AttemptTimeout("no time left to send the request after getting credentials", may_be_billed=False)
-        started = self._clock()
-        reply = place.route.connections.exchange(head, data, deadline=deadline, connect_timeout=self._connect_timeout)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug(
-                "%s %s: HTTP %d, %d bytes, request id %s, %.3f s",
-                place.route.endpoint.url,
-                target.model_id,
-                reply.status,
-                len(reply.body),
-                request_id_of(reply.headers),
-                self._clock() - started,
-            )
-        return self._answer(reply, target.credentials, proof)
+        order = self._order(target, data, headers, deadline)
+        connections = order.place.route.connections
+        reply = connections.exchange(order.head, data, deadline=deadline, connect_timeout=self._connect_timeout)
+        return self._answer(reply, order)
+
+    async def asend(
+        self, target: Target, body: Mapping[str, Any], *, headers: Mapping[str, str], timeout: float
+    ) -> Answer:
+        """`send` for an event loop. What has to be looked up first, or is much to sign, takes a thread."""
+        deadline = self._clock() + timeout
+        data = encode_body(body)
+        order = self._order_at_hand(target, data, headers) if len(data) <= _MUCH else None
+        if order is None:
+            order = await self._order_aside(target, data, headers, deadline)
+        connections = order.place.route.connections
+        reply = await connections.aexchange(order.head, data, deadline=deadline, connect_timeout=self._connect_timeout)
+        return self._answer(reply, order)
 
     def address(self, target: Target) -> tuple[str, int] | None:
         """Host and port that ``target`` is called at; None if its endpoint can not be resolved."""
@@ -169,10 +184,49 @@ class Transport:
         """A lock of the parent's may never be released."""
         self._lock = threading.Lock()
 
-    def _answer(self, reply: Reply, spec: Credentials, proof: Proof) -> Answer:
+    def _order(self, target: Target, data: bytes, headers: Mapping[str, str], deadline: float) -> _Order:
+        """All that can be said before anything is sent. May look for endpoints, certificates and credentials."""
+        place = self._place(target)
+        left = max(deadline - self._clock(), 0.0)
+        proof = self._keyring.proof(target.credentials, target.region, timeout=left)
+        head = self._head(place, headers, data, proof)
+        if self._clock() >= deadline:
+            raise _no_time()
+        return _Order(place, proof, head, self._clock())
+
+    def _order_at_hand(self, target: Target, data: bytes, headers: Mapping[str, str]) -> _Order | None:
+        """The same if nothing has to be looked for, else None."""
+        place = self._places.get(id(target))
+        if place is None or place.target is not target:
+            return None
+        proof = self._keyring.at_hand(target.credentials, target.region)
+        if proof is None:
+            return None
+        return _Order(place, proof, self._head(place, headers, data, proof), self._clock())
+
+    async def _order_aside(self, target: Target, data: bytes, headers: Mapping[str, str], deadline: float) -> _Order:
+        work = partial(self._order, target, data, headers, deadline)
+        try:
+            # Whoever looks for credentials ends in time by himself, and says then what is missing.
+            return await awaited(deadline - self._clock() + _GRACE, work)
+        except Late:
+            raise _no_time() from None
+
+    def _answer(self, reply: Reply, order: _Order) -> Answer:
+        target, proof = order.place.target, order.proof
         request_id = request_id_of(reply.headers)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s %s: HTTP %d, %d bytes, request id %s, %.3f s",
+                order.place.route.endpoint.url,
+                target.model_id,
+                reply.status,
+                len(reply.body),
+                request_id,
+                self._clock() - order.made,
+            )
         if reply.status != 200:
-            secrets = (*secrets_of(spec), *proof.secrets)
+            secrets = (*secrets_of(target.credentials), *proof.secrets)
             error = fault(reply.status, reply.headers, reply.body, secrets=secrets, now=self._wall())
             del secrets
             raise error
@@ -251,6 +305,10 @@ class Transport:
             connections, forwarded = self._connections.setdefault((endpoint, verify), found)
             route = _Route(endpoint=endpoint, connections=connections, forwarded=forwarded)
             return self._routes.setdefault(key, route)
+
+
+def _no_time() -> AttemptTimeout:
+    return AttemptTimeout("no time left to send the request after getting credentials", may_be_billed=False)
 
 
 def _key(target: Target) -> tuple[Any, ...]:
