@@ -6,20 +6,26 @@ import asyncio
 import logging
 import resource
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
+from contextvars import copy_context
 from typing import Any
 from urllib.parse import unquote
 
-import h11
 import uvicorn
 from starlette.responses import Response
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from .exchanges import Exchange
+from .flow import Flow
+from .http1 import NOBODY, Malformed, head_end, read_head, write_head
 from .spread import VIEWS
 
 __all__ = ["PatientProtocol", "QuietRepeats", "protocol", "raise_descriptors"]
 
+log = logging.getLogger("uvicorn.error")
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _HEAD = 15.0
 """Seconds from the first moment of a connection, or the first byte of a later request, to the end of its head."""
 _STALL = 60.0
@@ -33,7 +39,6 @@ _TOLD: Mapping[str, str] = {
     "socket.accept() out of system resource": "no descriptor is left to accept a connection with",
     "Invalid HTTP request received.": "somebody sent what is no HTTP",
     "Unsupported upgrade request.": "somebody asked for another protocol, and was answered in HTTP/1.1",
-    "No supported WebSocket library detected.": "somebody asked for another protocol, and was answered in HTTP/1.1",
 }
 """What begins so in the log, where strangers can have it written as often as they like, and what is said of it."""
 
@@ -42,33 +47,12 @@ def _plainly(path: str) -> Response:
     return Response("what came is no HTTP request", 400, media_type="text/plain")
 
 
-class _Sparing(h11.Connection):
-    """h11's connection, which lets the head of an answer go out with the first of its body, and copies no view.
-
-    Two writes for a small answer are two calls of the system, and wake the client twice.
-    """
-
-    _head = b""
-
-    def send(self, event: h11.Event) -> Any:
-        """What is to be written: bytes, or a view that is part of a body. None where the connection ends."""
-        parts = self.send_with_data_passthrough(event)
-        if parts is None:
-            return None
-        if type(event) is h11.Response:
-            self._head = b"".join(parts)
-            return b""
-        if self._head:
-            parts.insert(0, self._head)
-            self._head = b""
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-class PatientProtocol(H11Protocol):
+class PatientProtocol(asyncio.Protocol):
     """HTTP/1.1 that closes a connection whose request head is not complete in time, and one that is too many.
 
-    So it does with one whose body still comes a while after it was answered, and with one that takes nothing of its answer.
-    An idle connection between requests is closed by uvicorn (``timeout_keep_alive``).
+    So it does with one whose body still comes a while after it was answered, with one that takes nothing of its answer, and
+    with one that is idle between requests (``timeout_keep_alive`` of the configuration). One request is under way at a time:
+    of others that have been sent already nothing is looked at before it has its answer. Runs in `uvicorn.Server`.
     """
 
     head_timeout = _HEAD
@@ -76,120 +60,193 @@ class PatientProtocol(H11Protocol):
     most = _MOST
     refusal: Callable[[str], Response] = staticmethod(_plainly)
     """The answer to what is no HTTP, at an address, or at the empty one where it can not be told."""
-    _begun = b""
-    _waits: asyncio.TimerHandle | None = None
-    _stalls: asyncio.TimerHandle | None = None
+
+    transport: asyncio.Transport
+    _flow: Flow
 
     def __init__(
-        self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], **more: Any
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, {**app_state, VIEWS: True}, **more)
-        most = config.h11_max_incomplete_event_size
-        self.conn = _Sparing(h11.SERVER) if most is None else _Sparing(h11.SERVER, most)
+        self.loop = _loop or asyncio.get_running_loop()
+        self._app: ASGIApp = config.loaded_app
+        self._idle_timeout = config.timeout_keep_alive
+        self._state = {**app_state, VIEWS: True}
+        self._server = server_state
+        self._connections: set[Any] = server_state.connections
+        self._context = copy_context()  # tasks may begin in that of the request before
+        self._place: dict[str, Any] = {}
+        self._input = b""
+        self._seen = 0
+        """Bytes of the input in which no head ends."""
+        self._exchange: Exchange | None = None
+        self._waits: asyncio.TimerHandle | None = None
+        self._idles: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head, or refuse who is too many."""
-        super().connection_made(transport)
-        if len(self.connections) > self.most:
+        self.transport = transport
+        self._flow = Flow(transport, self.loop, self.stall_timeout)
+        self._connections.add(self)
+        if len(self._connections) > self.most:
             transport.abort()
-        else:
-            self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        """Read on; whoever has begun a head must also end it."""
-        if self.conn.their_state is h11.IDLE:
-            self._begun = (bytes(self.conn.trailing_data[0]) + data[:_LINE])[:_LINE]
-        super().data_received(data)
-        self._look()
-
-    def on_response_complete(self) -> None:
-        """The next request may have begun in the meantime."""
-        super().on_response_complete()
-        self._look()
+            return
+        self._place = {
+            "server": get_local_addr(transport),
+            "client": get_remote_addr(transport),
+            "scheme": "https" if is_ssl(transport) else "http",
+        }
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
+        self._connections.discard(self)
         self._rest()
-        self._taken()
-        super().connection_lost(exc)
+        self._busy()
+        self._flow.resume()
+        if self._exchange is not None:
+            self._exchange.leave()
+            self._exchange = None
 
     def pause_writing(self) -> None:
         """The client does not keep up."""
-        super().pause_writing()
-        self._stall()
+        self._flow.pause()
 
     def resume_writing(self) -> None:
         """It has taken something."""
-        self._taken()
-        super().resume_writing()
+        self._flow.resume()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """What is left of an answer is not waited for without end."""
-        super().timeout_keep_alive_handler()
-        if self.transport.get_write_buffer_size():
-            self._stall()
+    def shutdown(self) -> None:
+        """Let the request under way be the last one."""
+        if self._exchange is None or self._exchange.complete:
+            self._flow.close()
+        else:
+            self._exchange.close = True
 
-    def _stall(self) -> None:
-        if self._stalls is None:
-            self._stalls = self.loop.call_later(self.stall_timeout, self.transport.abort)
+    def data_received(self, data: bytes) -> None:
+        """Read on; whoever has begun a head must also end it."""
+        self._input = self._input + data if self._input else data
+        self._read()
 
-    def _taken(self) -> None:
-        if self._stalls is not None:
-            self._stalls.cancel()
-            self._stalls = None
+    def _read(self) -> None:
+        self._busy()
+        try:
+            while self._step():
+                pass
+        except Malformed:
+            log.warning("Invalid HTTP request received.")
+            self._refuse()
+            return
+        self._look()
 
-    @property
-    def _owes_body(self) -> bool:
-        """It has its answer, and still sends what it was answered to."""
-        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+    def _step(self) -> bool:
+        """Take what is next of the input. Is there more to do?"""
+        exchange = self._exchange
+        if exchange is None:
+            return bool(self._input) and self._begin()
+        body = exchange.head.body
+        if not body.over:
+            pieces, self._input = body.take(self._input)
+            if pieces or body.over:
+                exchange.put(pieces)
+            if not body.over:
+                return False
+        if not exchange.complete:
+            if self._input:
+                self._flow.full = True
+                self._flow.hold()
+            return False
+        self._exchange = None
+        return True
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP in the envelope of its address, and hear no more.
+    def _begin(self) -> bool:
+        """Take a request from the input, if its head is there."""
+        end = head_end(self._input, self._seen)
+        if end is None:
+            self._seen = len(self._input)
+            return False
+        head = read_head(self._input[:end])
+        self._input, self._seen = self._input[end:], 0
+        if head.upgrade:
+            log.warning("Unsupported upgrade request.")
+        path, _, query = head.target.partition(b"?")
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": head.version,
+            "method": head.method,
+            "root_path": "",
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "headers": head.headers,
+            "state": self._state.copy(),
+            **self._place,
+        }
+        self._exchange = Exchange(self._flow, head, scope, self._server.default_headers, self._answered)
+        task = self.loop.create_task(self._exchange.run(self._app), context=self._context.copy())
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+        return True
+
+    def _answered(self) -> None:
+        """Go on with the next request, which may have come in the meantime."""
+        exchange = self._exchange
+        assert exchange is not None
+        self._server.total_requests += 1
+        if exchange.close:
+            self._flow.close()
+        if not self._flow.closing:
+            self._flow.full = False
+            self._flow.read_on()
+            self._read()
+
+    def _refuse(self) -> None:
+        """Answer what is no HTTP in the envelope of its address, and hear no more.
 
         A request whose body turns out to be none ends here: what waits for the rest of it must not answer, too. What is
         being answered already is cut off, for a client that sends such things would not find the end of it.
         """
-        cycle = self.cycle
-        under_way = cycle is not None and not cycle.response_complete
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._refuse(self.scope if under_way else _line(self._begun))
-        if under_way:
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self.transport.close()
+        exchange = self._exchange
+        if exchange is None:
+            self._tell(_line(self._input[:_LINE]))
+        elif not exchange.begun:
+            self._tell(exchange.scope)
+        if exchange is not None:
+            exchange.leave()
+        self._flow.close()
 
-    def _refuse(self, scope: Mapping[str, Any]) -> None:
-        response = self.refusal(scope["path"])
-        head = h11.Response(
-            status_code=response.status_code,
-            headers=[*response.raw_headers, (b"connection", b"close")],
-            reason=HTTPStatus(response.status_code).phrase.encode(),
-        )
-        self.transport.write(self.conn.send(head) or b"")
-        if scope["method"] != "HEAD":
-            self.transport.write(self.conn.send(h11.Data(data=bytes(response.body))) or b"")
-        self.transport.write(self.conn.send(h11.EndOfMessage()) or b"")
+    def _tell(self, asked: Mapping[str, Any]) -> None:
+        response = self.refusal(asked["path"])
+        head = write_head(response.status_code, response.raw_headers, NOBODY, close=True).data
+        self._flow.write(head if asked["method"] == "HEAD" else head + response.body)
 
     def _look(self) -> None:
-        begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
-        if (begun or self._owes_body) and not self.transport.is_closing():
-            self._wait()
-        elif self.conn.their_state is not h11.IDLE:
+        """See what is waited for now: a head, the rest of a body that was answered, another request, or nothing."""
+        if self._flow.closing or (self._exchange is not None and not self._exchange.complete):
             self._rest()
+        elif self._exchange is not None or self._input:
+            self._wait()
+        else:
+            self._rest()
+            self._idles = self.loop.call_later(self._idle_timeout, self._flow.close)
 
     def _wait(self) -> None:
         if self._waits is None:
-            self._waits = self.loop.call_later(self.head_timeout, self._give_up)
+            self._waits = self.loop.call_later(self.head_timeout, self._flow.abort)
 
     def _rest(self) -> None:
         if self._waits is not None:
             self._waits.cancel()
             self._waits = None
 
-    def _give_up(self) -> None:
-        self._waits = None
-        if (self.conn.their_state is h11.IDLE or self._owes_body) and not self.transport.is_closing():
-            self.transport.abort()
+    def _busy(self) -> None:
+        if self._idles is not None:
+            self._idles.cancel()
+            self._idles = None
 
 
 def _line(head: bytes) -> dict[str, str]:

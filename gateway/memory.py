@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import sys
 from collections.abc import Callable
 
-__all__ = ["keep_trimmed", "reuse_large_blocks"]
+__all__ = ["keep_trimmed", "look_for_garbage_seldom", "reuse_large_blocks"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _THRESHOLD = 4 * 1024 * 1024
 """Bytes. Nearly all pictures are smaller; what is larger comes from the system, and goes back as soon as it is gone."""
 _LEFT = 32 * 1024 * 1024
 """Bytes that may lie free at the end of the heap."""
+_NEW = 10_000
 _EVERY = 5.0
 """Seconds."""
 
@@ -31,6 +33,17 @@ def reuse_large_blocks() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     settings = ((_M_MMAP_THRESHOLD, _THRESHOLD), (_M_TRIM_THRESHOLD, _LEFT), (_M_ARENA_MAX, 1))
     return mallopt is not None and all(mallopt(name, value) == 1 for name, value in settings)
+
+
+def look_for_garbage_seldom() -> None:
+    """Leave what there is now out of each search for garbage, and search after 10,000 new objects instead of 700.
+
+    Nearly everything goes as soon as its last reference does. With 32 requests at a time the search for the rest took 7 % of
+    the CPU, and a whole one held up everybody for 50 ms (2026-11, x86-64). To be called once everything is set up.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW, *gc.get_threshold()[1:])
 
 
 async def keep_trimmed(answered: Callable[[], int], every: float = _EVERY) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.types import Receive
 
 from ..router.interest import Interest
+from .exchanges import PARTING
 
 __all__ = ["Client", "Presence", "presence_of"]
 
@@ -27,12 +28,23 @@ class Presence:
     @asynccontextmanager
     async def watched(self, request: Request, receive: Receive) -> AsyncIterator[None]:
         """Notice the client's leaving for as long as this lasts; `presence_of` the request is this one."""
-        request.scope.setdefault("state", {})[_NAME] = self
-        watch = asyncio.ensure_future(self._watch(receive))
+        state = request.scope.setdefault("state", {})
+        state[_NAME] = self
+        parting = state.get(PARTING)
+        if parting is None:
+            watch = asyncio.ensure_future(self._watch(receive))
+            try:
+                yield
+            finally:
+                watch.cancel()
+            return
+        parting.told = self._leave  # costs no task
         try:
+            if parting.gone:
+                self._leave()
             yield
         finally:
-            watch.cancel()
+            parting.told = None
 
     @contextmanager
     def told(self, listener: Callable[[], None]) -> Iterator[None]:
@@ -49,9 +61,12 @@ class Presence:
         """Once: after the body nothing else can come, and a server that says something else would be asked for ever."""
         message = await receive()
         if message["type"] == "http.disconnect":
-            self.left = True
-            for listener in tuple(self._listeners):
-                listener()
+            self._leave()
+
+    def _leave(self) -> None:
+        self.left = True
+        for listener in tuple(self._listeners):
+            listener()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

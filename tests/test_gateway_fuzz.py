@@ -507,7 +507,7 @@ def headers(rng: random.Random) -> Attack:
         b'{"prompt": ""}' if post else b"",
         headers=given,
     )
-    if len(hosts) > 1 or sum(len(value) for _, value in given) > 60_000:  # which HTTP forbids, and h11 bounds
+    if len(hosts) > 1 or sum(len(value) for _, value in given) > 60_000:  # which HTTP forbids, and we bound
         return Attack(made.kind, made.data, made.path, made.method)
     return made
 
