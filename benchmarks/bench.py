@@ -103,7 +103,7 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} shared cores",
         "boto3": version("boto3"),
         "litellm": theirs,
-        "uvloop": version("uvloop"),
+        "uvicorn": version("uvicorn"),
     }
 
 

@@ -15,7 +15,7 @@ PAGE = """\
 # Performance
 
 Measured by `make bench` (`benchmarks/bench.py`) on {system}, Python {python}, boto3 {boto3}, LiteLLM {litellm},
-uvloop {uvloop}; median of {rounds} rounds, contestants in turns on one machine, so that ratios hold where microseconds do
+uvicorn {uvicorn}; median of {rounds} rounds, contestants in turns on one machine, so that ratios hold where microseconds do
 not. All figures: [performance.json](performance.json). Nothing of the router is switched off: routing, pricing, cache keys,
 breakers, no-op telemetry.
 

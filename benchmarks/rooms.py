@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 SAMPLING = Path(__file__).parent / "sampling"
 ROOMS = ("gateway", "router", "providers", "pricing")
 """Of the package; everything else goes by the name of its library."""
-LOOP = ("asyncio", "uvloop", "selectors.py", "threading.py")
+LOOP = ("asyncio", "selectors.py", "threading.py")
 
 
 def room(path: str) -> str:

@@ -102,18 +102,7 @@ def _work(orders: Orders, channel: Channel) -> None:
         for warning in router.warnings if orders.index == 0 else ():
             log.warning("%s", warning)
         listener = stack.enter_context(socket.socket(fileno=orders.listener))
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(router, orders, observed, listener, channel))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed: with it a request costs less CPU. None for asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
+        asyncio.run(_serve(router, orders, observed, listener, channel))
 
 
 def _config(orders: Orders) -> Config:

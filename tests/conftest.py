@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 from hypothesis import HealthCheck, settings
 from lascaux.benchmarks.simulator import Outcome, Simulation
 from lascaux.providers.errors import LascauxError
@@ -215,15 +213,3 @@ if os.environ.get("NO_SKIPS", "") not in ("", "0"):
         if report.skipped:
             unskipped(report)
         return report
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a coroutine, in each of the event loops that `lascaux serve` may have."""
-
-    def running(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        factory = uvloop.new_event_loop if request.param == "uvloop" else None
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(coroutine)
-
-    return running

@@ -6,15 +6,12 @@ import asyncio
 import json
 import logging
 import resource
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 import uvicorn
 from lascaux.gateway.app import no_http
 from lascaux.gateway.connections import PatientProtocol, QuietRepeats, protocol, raise_descriptors
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -67,27 +64,27 @@ def hasty() -> type[PatientProtocol]:
     return type("Hasty", (PatientProtocol,), {"head_timeout": 0.1})
 
 
-def test_who_sends_no_whole_head_is_closed(hasty: type[PatientProtocol], run: Run) -> None:
+def test_who_sends_no_whole_head_is_closed(hasty: type[PatientProtocol]) -> None:
     """Silent, half-way, and half-way into a second request."""
-    silent, half, second = run(talk(hasty, b"", b"GET / HT", GET + b"GET / HT"))
+    silent, half, second = asyncio.run(talk(hasty, b"", b"GET / HT", GET + b"GET / HT"))
     assert (silent, half) == (b"", b"")
     assert second.startswith(b"HTTP/1.1 204")
     assert not second.endswith(b"...")
 
 
-def test_who_has_sent_a_head_is_not_hurried(hasty: type[PatientProtocol], run: Run) -> None:
+def test_who_has_sent_a_head_is_not_hurried(hasty: type[PatientProtocol]) -> None:
     """A slow answer, a slow body and an idle connection between requests are no heads."""
     half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
-    slow, body, idle = run(talk(hasty, GET.replace(b"/ ", b"/slow ", 1), half, GET, patience=2.0))
+    slow, body, idle = asyncio.run(talk(hasty, GET.replace(b"/ ", b"/slow ", 1), half, GET, patience=2.0))
     assert slow.startswith(b"HTTP/1.1 204")
     assert body == b"..."
     assert idle.endswith(b"...")
 
 
-def test_no_more_connections_than_half_the_descriptors(run: Run) -> None:
+def test_no_more_connections_than_half_the_descriptors() -> None:
     """Those beyond are closed at once; those within are served."""
     once = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    answers = run(talk(protocol(4), once, once, once))
+    answers = asyncio.run(talk(protocol(4), once, once, once))
     assert [answer[:12] for answer in answers] == [b"HTTP/1.1 204", b"HTTP/1.1 204", b""]
 
 
@@ -125,11 +122,13 @@ def chunked(path: bytes, rest: bytes = b"zz\r\n") -> bytes:
     return b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + rest
 
 
-def test_what_is_no_http_is_refused_in_the_words_of_its_address(run: Run) -> None:
+def test_what_is_no_http_is_refused_in_the_words_of_its_address() -> None:
     """OpenAI's envelope, Bedrock's on Bedrock's addresses; what is not even a line has OpenAI's."""
     kind = protocol(100, no_http)
     folded = b"GET /model/hero/invoke HTTP/1.1\r\nno colon\r\n\r\n"
-    answers = run(talk(kind, b"\x16\x03\x01\0\0", folded, chunked(b"/model/hero/invoke"), chunked(b"/v1/models")))
+    answers = asyncio.run(
+        talk(kind, b"\x16\x03\x01\0\0", folded, chunked(b"/model/hero/invoke"), chunked(b"/v1/models"))
+    )
     assert all(answer.startswith(b"HTTP/1.1 400 Bad Request\r\n") for answer in answers)
     assert all(b"\r\nx-request-id: req_" in answer and b"\r\nconnection: close" in answer for answer in answers)
     assert [b"x-amzn-errortype" in answer for answer in answers] == [False, True, True, False]
@@ -137,23 +136,21 @@ def test_what_is_no_http_is_refused_in_the_words_of_its_address(run: Run) -> Non
     assert codes == ["bad_http", None, None, "bad_http"]
 
 
-def test_a_head_request_gets_no_body_even_then(run: Run) -> None:
+def test_a_head_request_gets_no_body_even_then() -> None:
     """Its refusal ends with its headers."""
-    (answer,) = run(talk(protocol(100, no_http), chunked(b"/").replace(b"POST", b"HEAD")))
+    (answer,) = asyncio.run(talk(protocol(100, no_http), chunked(b"/").replace(b"POST", b"HEAD")))
     assert answer.startswith(b"HTTP/1.1 400")
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_nobody_answers_a_request_that_has_been_refused(caplog: pytest.LogCaptureFixture, run: Run) -> None:
+def test_nobody_answers_a_request_that_has_been_refused(caplog: pytest.LogCaptureFixture) -> None:
     """The application, which waits for the rest of the body or has not begun, finds its client gone; nothing fails."""
-    answers = run(talk(protocol(100, no_http), *[chunked(b"/")] * 5))
+    answers = asyncio.run(talk(protocol(100, no_http), *[chunked(b"/")] * 5))
     assert [answer.count(b"HTTP/1.1 400") + answer.count(b"HTTP/1.1 204") for answer in answers] == [1] * 5
     assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
 
 
-def test_an_answer_under_way_is_cut_off_and_one_that_was_given_is_left(
-    caplog: pytest.LogCaptureFixture, run: Run
-) -> None:
+def test_an_answer_under_way_is_cut_off_and_one_that_was_given_is_left(caplog: pytest.LogCaptureFixture) -> None:
     """Where a body turns out to be none after the answer has begun, there is nothing more to say."""
 
     async def early(scope: Any, receive: Any, send: Any) -> None:
@@ -182,8 +179,8 @@ def test_an_answer_under_way_is_cut_off_and_one_that_was_given_is_left(
         server.close()
         return heard.partition(b"\r\n\r\n")[2]
 
-    assert run(answers(b"/whole")) == b"ok"
-    assert run(answers(b"/half")) == b"o"
+    assert asyncio.run(answers(b"/whole")) == b"ok"
+    assert asyncio.run(answers(b"/half")) == b"o"
     assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
 
 

@@ -12,7 +12,6 @@ import uvicorn
 from lascaux.gateway.connections import PatientProtocol
 from lascaux.gateway.exchanges import PARTING
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LARGE = 700_000
 PATIENCE = 20.0
@@ -91,7 +90,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     return head, await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
 
 
-def test_requests_that_come_together_are_answered_in_turn(run: Run) -> None:
+def test_requests_that_come_together_are_answered_in_turn() -> None:
     """One after the other, whatever the sizes of their bodies; what comes too early waits."""
 
     async def play() -> None:
@@ -104,10 +103,10 @@ def test_requests_that_come_together_are_answered_in_turn(run: Run) -> None:
                 assert (await answer(reader))[1] == (body or f"/{number}".encode())
             assert app.paths == ["/0", "/1", "/2", "/3"]
 
-    run(play())
+    asyncio.run(play())
 
 
-def test_a_body_that_nobody_reads_is_thrown_away(run: Run) -> None:
+def test_a_body_that_nobody_reads_is_thrown_away() -> None:
     """Its answer comes first, and the next request is found behind it."""
 
     async def play() -> None:
@@ -119,12 +118,12 @@ def test_a_body_that_nobody_reads_is_thrown_away(run: Run) -> None:
             writer.write(whole[300:] + asked("/next"))
             assert (await answer(reader))[1] == b"/next"
 
-    run(play())
+    asyncio.run(play())
 
 
 @pytest.mark.parametrize("path", ["/stays", "/asks"])
 @pytest.mark.parametrize("size", [0, 70_000, LARGE])
-def test_who_leaves_is_noticed(run: Run, path: str, size: int) -> None:
+def test_who_leaves_is_noticed(path: str, size: int) -> None:
     """By both ways to hear of it, whatever had been sent before."""
 
     async def play() -> None:
@@ -140,10 +139,10 @@ def test_who_leaves_is_noticed(run: Run, path: str, size: int) -> None:
             while state.tasks or state.connections:
                 await asyncio.sleep(0.01)
 
-    run(play())
+    asyncio.run(play())
 
 
-def test_a_client_that_waits_for_a_sign_gets_one(run: Run) -> None:
+def test_a_client_that_waits_for_a_sign_gets_one() -> None:
     """When its body is asked for; not if that has begun to come, and not if nobody asks."""
 
     async def play() -> None:
@@ -158,10 +157,10 @@ def test_a_client_that_waits_for_a_sign_gets_one(run: Run) -> None:
             writer.write(whole[:-4].replace(b"/it", b"/unread"))
             assert (await answer(reader))[1] == b"no"
 
-    run(play())
+    asyncio.run(play())
 
 
-def test_an_answer_of_unknown_length_comes_in_chunks_or_ends_with_its_connection(run: Run) -> None:
+def test_an_answer_of_unknown_length_comes_in_chunks_or_ends_with_its_connection() -> None:
     """For clients that know chunks, and those that do not. Who asks for the head alone gets it."""
 
     async def play() -> None:
@@ -182,10 +181,10 @@ def test_an_answer_of_unknown_length_comes_in_chunks_or_ends_with_its_connection
             assert b"chunked" not in head
             assert body == b"abcd"
 
-    run(play())
+    asyncio.run(play())
 
 
-def test_a_connection_ends_when_it_should(run: Run) -> None:
+def test_a_connection_ends_when_it_should() -> None:
     """Where the client says so, when it was idle, and when the server ends: then with the answer that is under way."""
 
     async def play() -> None:
@@ -212,10 +211,10 @@ def test_a_connection_ends_when_it_should(run: Run) -> None:
             assert heard.endswith(b"\r\n\r\nbody")
             assert b"connection: close" in heard
 
-    run(play())
+    asyncio.run(play())
 
 
-def test_an_application_that_fails_ends_the_connection(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_application_that_fails_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
     """With a bare 500, or in the middle of what it began."""
 
     async def play() -> None:
@@ -229,5 +228,5 @@ def test_an_application_that_fails_ends_the_connection(run: Run, caplog: pytest.
             writer.write(asked("/short"))
             assert await reader.read() == b""
 
-    run(play())
+    asyncio.run(play())
     assert [record.exc_info is not None for record in caplog.records if record.name == "uvicorn.error"] == [True] * 2

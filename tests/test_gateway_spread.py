@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -17,7 +16,6 @@ from lascaux.gateway.pieces import Pieces
 from lascaux.gateway.spread import Body, Slots, Spread
 from lascaux.providers.types import Image
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 LARGE = 1_200_000
 
 
@@ -61,7 +59,7 @@ def body(size: int) -> Body:
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 @pytest.mark.parametrize("size", [100, 30_000, LARGE])
-def test_over_a_connection_it_arrives_whole(size: int, method: bytes, run: Run) -> None:
+def test_over_a_connection_it_arrives_whole(size: int, method: bytes) -> None:
     """Its length is told, its head comes with it, and the next request on the connection is answered like it."""
     expected = bytes(body(size))
 
@@ -87,7 +85,7 @@ def test_over_a_connection_it_arrives_whole(size: int, method: bytes, run: Run) 
         server.close()
         return found
 
-    assert run(heard()) == [b"" if method == b"HEAD" else expected] * 2
+    assert asyncio.run(heard()) == [b"" if method == b"HEAD" else expected] * 2
 
 
 def test_another_server_is_given_bytes() -> None:
