@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import socket
 import ssl
@@ -224,26 +225,21 @@ def test_a_connection_that_is_reset() -> None:
         assert caught.value.may_be_billed
 
 
-def test_what_is_whole_is_taken_before_more_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_is_read_than_there_are_seats(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of thirty answers that are all there at once only few are in memory at a time, and all arrive."""
     monkeypatch.setattr(in_loop, "_AT_ONCE", 1_000_000)
-    size = 400_000
-    most = [0]
+    most, size = [0], 400_000
 
     class Watched(in_loop._Desk):
-        def hold(self, size: int) -> None:
-            super().hold(size)
+        def rise(self, answer: in_loop._Answer) -> None:
             most[0] = max(most[0], self._held)
+            super().rise(answer)
 
     monkeypatch.setattr(in_loop, "_Desk", Watched)
 
-    def talk(sock: Any) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * size)
-        sock.sendall(answer(b"x" * size))
-
     async def main(made: Connections) -> None:
-        clock = asyncio.get_running_loop().time
-        asked = [asyncio.ensure_future(ask(made, clock)) for _ in range(30)]
+        loop = asyncio.get_running_loop()
+        asked = [asyncio.ensure_future(ask(made, loop.time)) for _ in range(30)]
         await asyncio.sleep(0.1)
         asked[0].cancel()
         asked[20].cancel()
@@ -252,8 +248,49 @@ def test_what_is_whole_is_taken_before_more_is_read(monkeypatch: pytest.MonkeyPa
         assert len(whole) >= 28
         assert {len(reply.body) for reply in whole} == {size}
         await asyncio.sleep(0)
-        assert in_loop._desks[asyncio.get_running_loop()]._held == 0
+        assert in_loop._desks[loop]._held == 0
+        assert not in_loop._desks[loop]._seats
+
+    with peer(lambda sock: sock.sendall(answer(b"x" * size))) as port:
+        asyncio.run(main(connections(f"http://127.0.0.1:{port}")))
+    assert size <= most[0] <= 1_000_000 + size
+
+
+def test_a_sender_that_pauses_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the only seat until nothing has come for a moment; then the next one is read, and it goes on when it can."""
+    monkeypatch.setattr(in_loop, "_AT_ONCE", 1)
+    first, served = threading.Lock(), threading.Event()
+
+    def talk(sock: Any) -> None:
+        text = answer(b"x" * 500_000)
+        if first.acquire(blocking=False):
+            sock.sendall(text[:200_000])
+            assert served.wait(PATIENCE)
+            sock.sendall(text[200_000:])
+        else:
+            sock.sendall(text)
+
+    async def main(made: Connections) -> None:
+        loop = asyncio.get_running_loop()
+        clock = loop.time
+        slow = asyncio.ensure_future(ask(made, clock))
+        while loop not in in_loop._desks or not in_loop._desks[loop]._seats:
+            await asyncio.sleep(0.005)
+        for reply in await asyncio.gather(*(ask(made, clock) for _ in range(5))):
+            assert len(reply.body) == 500_000
+        assert not slow.done()
+        served.set()
+        assert len((await slow).body) == 500_000
 
     with peer(talk) as port:
         asyncio.run(main(connections(f"http://127.0.0.1:{port}")))
-    assert size <= most[0] <= 1_000_000 + size
+
+
+def test_a_loop_that_has_gone_is_not_kept() -> None:
+    """Nor what was read in it."""
+    gc.collect()
+    before = len(in_loop._desks)
+    with peer(lambda sock: sock.sendall(answer(b"x" * 500_000))) as port:
+        asyncio.run(ask(connections(f"http://127.0.0.1:{port}"), time.monotonic))
+    gc.collect()
+    assert len(in_loop._desks) <= before

@@ -27,8 +27,10 @@ _FIRST = 64 * 1024
 """Bytes that are read before it is known how long the answer is."""
 _TURN = 1024 * 1024
 """Bytes that are read before others get their turn."""
-_AT_ONCE = 8 * 1024 * 1024
-"""Bytes of bodies that are whole and were not taken yet; then no other is read on. A larger one is read alone."""
+_AT_ONCE = 64 * 1024 * 1024
+"""Bytes of large bodies that are read, or were read and not taken yet: as long as there are fewer, another one is begun."""
+_PAUSE = 0.05
+"""Seconds after which a sender that sends nothing holds nobody up."""
 
 
 class Odd(Exception):
@@ -107,33 +109,50 @@ async def converse(sock: Any, seconds: float, *, longest: int, longest_fault: in
 
 
 class _Desk:
-    """Bodies on their way from an event loop's sockets to who asked for them.
+    """Seats for large bodies that an event loop reads, until they are taken by who asked for them.
 
     A loop hears of all sockets at once that have something to read. Were all of it read, then all of it would be in memory
-    before the first of them is looked at; so what is whole has to be taken before others are read on. Until then it stays
-    where it is, and the sender waits.
+    before the first body is whole. Who finds no seat is not read for now: what comes stays with the system, and the sender
+    waits. A sender that pauses takes no seat from others.
     """
 
     def __init__(self) -> None:
+        self._seats: dict[_Answer, int] = {}
         self._held = 0
         self._waiting: deque[_Answer] = deque()
+        self._rounds = False
 
-    def may_read(self, answer: _Answer) -> bool:
-        """If not, it is told once it may."""
-        if self._held < _AT_ONCE:
-            return True
-        self._waiting.append(answer)
-        return False
+    def seat(self, answer: _Answer, loop: asyncio.AbstractEventLoop) -> bool:
+        """Is there a seat? If not, it is told as soon as there is one."""
+        if self._held >= _AT_ONCE:
+            self._waiting.append(answer)
+            self._go_round(loop)
+            return False
+        self._seats[answer] = answer.size
+        self._held += answer.size
+        return True
 
-    def hold(self, size: int) -> None:
-        """A body is whole."""
-        self._held += size
-
-    def give(self, size: int) -> None:
-        """It was taken."""
-        self._held -= size
+    def rise(self, answer: _Answer) -> None:
+        """Its seat is free, if it had one."""
+        self._held -= self._seats.pop(answer, 0)
         while self._waiting and self._held < _AT_ONCE:
-            self._waiting.popleft().read_on()
+            waiting = self._waiting.popleft()
+            if waiting.read_on():
+                self._seats[waiting] = waiting.size
+                self._held += waiting.size
+
+    def _go_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting and not self._rounds:
+            self._rounds = True
+            loop.call_later(_PAUSE, self._look_around, loop)
+
+    def _look_around(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Seats are for those to whom something comes."""
+        self._rounds = False
+        before = loop.time() - _PAUSE
+        for answer in [one for one in self._seats if one.idle_since < before]:
+            self.rise(answer)
+        self._go_round(loop)
 
 
 _desks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Desk] = WeakKeyDictionary()
@@ -146,7 +165,6 @@ class _Answer:
         self.done: asyncio.Future[tuple[Head, bytes, bool]] = loop.create_future()
         self._loop = loop
         self._desk = _desks.get(loop) or _desks.setdefault(loop, _Desk())
-        self._held = 0
         self._sock = sock
         self._number = sock.fileno()
         self._sealed = isinstance(sock, ssl.SSLSocket)
@@ -157,6 +175,10 @@ class _Answer:
         self._buffer: io.BytesIO | None = None
         self._view: memoryview | None = None
         self._got = 0
+        self.size = 0
+        """Bytes of a body that did not come with its head."""
+        self.idle_since = 0.0
+        """On the loop's clock."""
 
     def expire(self) -> None:
         """The time is over."""
@@ -170,15 +192,16 @@ class _Answer:
         """Whoever waited has the outcome, or waits no longer."""
         self._loop.remove_reader(self._number)
         self._release()
-        if self._held and not self._loop.is_closed():
-            self._loop.call_soon(self._desk.give, self._held)  # once it was looked at
+        if self.size and not self._loop.is_closed():
+            self._loop.call_soon(self._desk.rise, self)  # once it was looked at
 
-    def read_on(self) -> None:
-        """Others were in the way, and are no more."""
+    def read_on(self) -> bool:
+        """There is a seat now. Does anybody still want it?"""
         if self.done.done():
-            return
+            return False
         self.watch()
         self._loop.call_soon(self.read)
+        return True
 
     def read(self) -> None:
         """There is something to read, or the connection has ended."""
@@ -187,8 +210,8 @@ class _Answer:
         try:
             if self._head is None:
                 self._read_first()
-            if self._head is not None and not self.done.done():
-                self._read_body(self._head.length)
+            if self._view is not None:
+                self._read_body(self._view)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except (Odd, OSError) as error:
@@ -214,19 +237,19 @@ class _Answer:
         self._view = self._buffer.getbuffer()
         self._view[:came] = first[head.size :]
         self._got, self._first = came, b""
-
-    def _read_body(self, length: int) -> None:
-        view = self._view
-        assert view is not None
-        if not self._desk.may_read(self):
+        self.size = head.length
+        if not self._desk.seat(self, self._loop):
             self._loop.remove_reader(self._number)
-            return
+            raise BlockingIOError
+
+    def _read_body(self, view: memoryview) -> None:
+        self.idle_since = self._loop.time()
         most = self._got + _TURN
-        while self._got < length:
-            room = length - self._got
+        while self._got < self.size:
+            room = self.size - self._got
             count = self._sock.recv_into(view[self._got :])
             self._got += count
-            if not count or self._got >= length:
+            if not count or self._got >= self.size:
                 break
             if not self._sealed:
                 if count < room:
@@ -237,9 +260,8 @@ class _Answer:
                 return
         self._release()
         assert self._buffer is not None
-        self._held = self._got
-        self._desk.hold(self._held)
-        self._end(self._buffer.getvalue() if self._got == length else self._buffer.getvalue()[: self._got], clean=True)
+        body = self._buffer.getvalue()
+        self._end(body if self._got == self.size else body[: self._got], clean=True)
 
     def _release(self) -> None:
         """A view of the buffer stands in its way."""
