@@ -13,7 +13,7 @@ from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Any, TypeVar
 
 __all__ = ["Crew", "Errand", "Underway", "in_context"]
@@ -116,7 +116,9 @@ class Crew:
     def __init__(self, most: int, name: str) -> None:
         self._most = most
         self._threads = ThreadPoolExecutor(most, thread_name_prefix=name)
-        self._errands: SimpleQueue[Errand | None] = SimpleQueue()
+        self._errands: Queue[Errand | None] = (
+            Queue()
+        )  # a SimpleQueue may wait for ever (CPython 3.11, a deadline in the past)
         self._waiting: deque[Errand] = deque()
         """Errands without a place."""
         self._lock = threading.Lock()

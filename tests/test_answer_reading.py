@@ -237,7 +237,7 @@ def test_a_head_means_what_http_client_says(pieces: list[bytes], common: bool) -
     sent = (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n" if common else b"") + b"".join(pieces)
     quick = exchanged(sent)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lascaux.providers.bedrock.connections.plain_head", lambda data: None)
+        patch.setattr("lascaux.providers.bedrock.replies.plain_head", lambda data: None)
         assert exchanged(sent) == quick
 
 
