@@ -27,7 +27,7 @@ _FIRST = 64 * 1024
 """Bytes that are read before it is known how long the answer is."""
 _TURN = 1024 * 1024
 """Bytes that are read before others get their turn."""
-_AT_ONCE = 64 * 1024 * 1024
+_AT_ONCE = 32 * 1024 * 1024
 """Bytes of large bodies that are read, or were read and not taken yet: as long as there are fewer, another one is begun."""
 _PAUSE = 0.05
 """Seconds after which a sender that sends nothing holds nobody up."""
@@ -172,7 +172,7 @@ class _Answer:
         self._longest_fault = longest_fault
         self._first = b""
         self._head: Head | None = None
-        self._buffer: io.BytesIO | None = None
+        self._buffer = io.BytesIO()
         self._view: memoryview | None = None
         self._got = 0
         self.size = 0
@@ -210,8 +210,8 @@ class _Answer:
         try:
             if self._head is None:
                 self._read_first()
-            if self._view is not None:
-                self._read_body(self._view)
+            if self.size:
+                self._read_body()
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except (Odd, OSError) as error:
@@ -232,22 +232,22 @@ class _Answer:
         if came >= head.length:
             self._end(first[head.size : head.size + head.length], clean=came == head.length)
             return
-        # The bytes of a BytesIO are taken out without a copy, and its pages are touched only when they are filled.
-        self._buffer = io.BytesIO(bytes(head.length))
-        self._view = self._buffer.getbuffer()
-        self._view[:came] = first[head.size :]
-        self._got, self._first = came, b""
-        self.size = head.length
+        self._first, self._got, self.size = first[head.size :], came, head.length
         if not self._desk.seat(self, self._loop):
             self._loop.remove_reader(self._number)
             raise BlockingIOError
 
-    def _read_body(self, view: memoryview) -> None:
+    def _read_body(self) -> None:
+        if self._view is None:
+            # The bytes of a BytesIO are taken out without a copy.
+            self._buffer = io.BytesIO(bytes(self.size))
+            self._view = self._buffer.getbuffer()
+            self._view[: self._got], self._first = self._first, b""
         self.idle_since = self._loop.time()
         most = self._got + _TURN
         while self._got < self.size:
             room = self.size - self._got
-            count = self._sock.recv_into(view[self._got :])
+            count = self._sock.recv_into(self._view[self._got :])
             self._got += count
             if not count or self._got >= self.size:
                 break
@@ -259,7 +259,6 @@ class _Answer:
                 self._loop.call_soon(self.read)
                 return
         self._release()
-        assert self._buffer is not None
         body = self._buffer.getvalue()
         self._end(body if self._got == self.size else body[: self._got], clean=True)
 
