@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lascaux.providers.bedrock import in_loop
+from lascaux.providers.bedrock import desk
 from lascaux.providers.bedrock.connections import Connections
 from lascaux.providers.bedrock.dialling import dialler
 from lascaux.providers.bedrock.endpoints import parse_endpoint
@@ -226,16 +226,17 @@ def test_a_connection_that_is_reset() -> None:
 
 
 def test_no_more_is_read_than_there_are_seats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of thirty answers that are all there at once only few are in memory at a time, and all arrive."""
-    monkeypatch.setattr(in_loop, "_AT_ONCE", 1_000_000)
+    """By a loop that has no time: of thirty answers that are all there at once few are read at a time, and all arrive."""
+    monkeypatch.setattr(desk, "AT_ONCE", 1_000_000)
+    monkeypatch.setattr(desk, "BUSY", -1.0)
     most, size = [0], 400_000
 
-    class Watched(in_loop._Desk):
-        def rise(self, answer: in_loop._Answer) -> None:
-            most[0] = max(most[0], self._held)
-            super().rise(answer)
+    class Watched(desk.Desk):
+        def rise(self, reader: desk.Reader) -> None:
+            most[0] = max(most[0], self.held)
+            super().rise(reader)
 
-    monkeypatch.setattr(in_loop, "_Desk", Watched)
+    monkeypatch.setattr(desk, "Desk", Watched)
 
     async def main(made: Connections) -> None:
         loop = asyncio.get_running_loop()
@@ -248,17 +249,18 @@ def test_no_more_is_read_than_there_are_seats(monkeypatch: pytest.MonkeyPatch) -
         assert len(whole) >= 28
         assert {len(reply.body) for reply in whole} == {size}
         await asyncio.sleep(0)
-        assert in_loop._desks[loop]._held == 0
-        assert not in_loop._desks[loop]._seats
+        assert desk.desk_of(loop).held == 0
 
     with peer(lambda sock: sock.sendall(answer(b"x" * size))) as port:
         asyncio.run(main(connections(f"http://127.0.0.1:{port}")))
     assert size <= most[0] <= 1_000_000 + size
 
 
-def test_a_sender_that_pauses_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has the only seat until nothing has come for a moment; then the next one is read, and it goes on when it can."""
-    monkeypatch.setattr(in_loop, "_AT_ONCE", 1)
+@pytest.mark.parametrize("busy", [-1.0, 0.002])
+def test_a_sender_that_pauses_holds_nobody_up(busy: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the only seat until nothing has come for a moment, or the loop has time; it goes on when it can."""
+    monkeypatch.setattr(desk, "AT_ONCE", 1)
+    monkeypatch.setattr(desk, "BUSY", busy)
     first, served = threading.Lock(), threading.Event()
 
     def talk(sock: Any) -> None:
@@ -274,7 +276,7 @@ def test_a_sender_that_pauses_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -
         loop = asyncio.get_running_loop()
         clock = loop.time
         slow = asyncio.ensure_future(ask(made, clock))
-        while loop not in in_loop._desks or not in_loop._desks[loop]._seats:
+        while not desk.desk_of(loop).held:
             await asyncio.sleep(0.005)
         for reply in await asyncio.gather(*(ask(made, clock) for _ in range(5))):
             assert len(reply.body) == 500_000
@@ -289,8 +291,8 @@ def test_a_sender_that_pauses_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -
 def test_a_loop_that_has_gone_is_not_kept() -> None:
     """Nor what was read in it."""
     gc.collect()
-    before = len(in_loop._desks)
+    before = len(desk._desks)
     with peer(lambda sock: sock.sendall(answer(b"x" * 500_000))) as port:
         asyncio.run(ask(connections(f"http://127.0.0.1:{port}"), time.monotonic))
     gc.collect()
-    assert len(in_loop._desks) <= before
+    assert len(desk._desks) <= before

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
+from .desk import desk_of
 from .heads import Head, plain_head
 from .waiting import Late, begin
 
@@ -27,10 +26,6 @@ _FIRST = 64 * 1024
 """Bytes that are read before it is known how long the answer is."""
 _TURN = 1024 * 1024
 """Bytes that are read before others get their turn."""
-_AT_ONCE = 32 * 1024 * 1024
-"""Bytes of large bodies that are read, or were read and not taken yet: as long as there are fewer, another one is begun."""
-_PAUSE = 0.05
-"""Seconds after which a sender that sends nothing holds nobody up."""
 
 
 class Odd(Exception):
@@ -108,63 +103,13 @@ async def converse(sock: Any, seconds: float, *, longest: int, longest_fault: in
         answer.leave()
 
 
-class _Desk:
-    """Seats for large bodies that an event loop reads, until they are taken by who asked for them.
-
-    A loop hears of all sockets at once that have something to read. Were all of it read, then all of it would be in memory
-    before the first body is whole. Who finds no seat is not read for now: what comes stays with the system, and the sender
-    waits. A sender that pauses takes no seat from others.
-    """
-
-    def __init__(self) -> None:
-        self._seats: dict[_Answer, int] = {}
-        self._held = 0
-        self._waiting: deque[_Answer] = deque()
-        self._rounds = False
-
-    def seat(self, answer: _Answer, loop: asyncio.AbstractEventLoop) -> bool:
-        """Is there a seat? If not, it is told as soon as there is one."""
-        if self._held >= _AT_ONCE:
-            self._waiting.append(answer)
-            self._go_round(loop)
-            return False
-        self._seats[answer] = answer.size
-        self._held += answer.size
-        return True
-
-    def rise(self, answer: _Answer) -> None:
-        """Its seat is free, if it had one."""
-        self._held -= self._seats.pop(answer, 0)
-        while self._waiting and self._held < _AT_ONCE:
-            waiting = self._waiting.popleft()
-            if waiting.read_on():
-                self._seats[waiting] = waiting.size
-                self._held += waiting.size
-
-    def _go_round(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._waiting and not self._rounds:
-            self._rounds = True
-            loop.call_later(_PAUSE, self._look_around, loop)
-
-    def _look_around(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Seats are for those to whom something comes."""
-        self._rounds = False
-        before = loop.time() - _PAUSE
-        for answer in [one for one in self._seats if one.idle_since < before]:
-            self.rise(answer)
-        self._go_round(loop)
-
-
-_desks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Desk] = WeakKeyDictionary()
-
-
 class _Answer:
     """What has come so far. ``done`` holds the outcome."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: Any, longest: int, longest_fault: int) -> None:
         self.done: asyncio.Future[tuple[Head, bytes, bool]] = loop.create_future()
         self._loop = loop
-        self._desk = _desks.get(loop) or _desks.setdefault(loop, _Desk())
+        self._desk = desk_of(loop)
         self._sock = sock
         self._number = sock.fileno()
         self._sealed = isinstance(sock, ssl.SSLSocket)
