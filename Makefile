@@ -48,8 +48,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.installed
 	@$(BIN)/python -m lascaux demo
 
+#: One worker more than there are cores, for many tests wait.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist worksteal
 
 check: lint types contracts test
 
@@ -112,7 +113,7 @@ scenarios: $(VENV)/.dev
 	LASCAUX_SCENARIOS=10000 $(BIN)/python -m pytest tests/test_scenarios.py
 
 fuzz: $(VENV)/.dev
-	LASCAUX_FUZZ=$(or $(N),10000) $(BIN)/python -m pytest -s tests/test_gateway_fuzz.py
+	FUZZ_REQUESTS=$(or $(N),10000) $(BIN)/python -m pytest -s tests/test_gateway_fuzz.py
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --no-isolation --outdir dist .

@@ -1,6 +1,6 @@
 """The gateway under requests that nobody would send: schemathesis by its description, and malformed bytes on the socket.
 
-``LASCAUX_FUZZ`` is how many requests there are in all; ``make fuzz N=...`` sets it. Every run is the same run.
+``FUZZ_REQUESTS`` is how many requests there are in all; ``make fuzz N=...`` sets it. Every run is the same run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lascaux.gateway.codes import CODES, KINDS
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-ROUNDS = int(os.environ.get("LASCAUX_FUZZ", "5000"))
+ROUNDS = int(os.environ.get("FUZZ_REQUESTS", "5000"))
 pytestmark = pytest.mark.timeout(600 + ROUNDS // 10)
 MARGIN = 12 * 1024 * 1024
 """Bytes by which the resident memory may differ from what it was after a warm-up: what an allocator keeps for itself."""
