@@ -29,7 +29,14 @@ _USD: Schema = {
 }
 _BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
 _SIZE: Schema = {"type": "string", "pattern": "^[0-9]+x[0-9]+$"}
-_SIDES = {"dependentRequired": {"width": ["height"], "height": ["width"]}}
+_SIDES: Schema = {"dependentRequired": {"width": ["height"], "height": ["width"]}}
+_SIDES_OR_NULL: Schema = {
+    "anyOf": [
+        {"required": ["width", "height"], "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}}},
+        {"properties": {"width": {"type": "null"}, "height": {"type": "null"}}},
+    ]
+}
+"""In JSON null is as good as nothing; a form has none."""
 _FORMAT: Schema = {"type": "string", "enum": ["png", "jpeg", "webp"]}
 
 
@@ -66,14 +73,14 @@ def _requests() -> dict[str, Schema]:
     for name, meant in other_names().items():
         spelt.setdefault(meant, []).append(name)
 
-    def request(about: str, make: Callable[[], dict[str, Schema]]) -> Schema:
+    def request(about: str, make: Callable[[], dict[str, Schema]], sides: Schema = _SIDES_OR_NULL) -> Schema:
         properties = {name: _with_names(schema, spelt.get(name, [])) for name, schema in make().items()}
         return {
             "type": "object",
             "description": about,
             "properties": properties,
             "additionalProperties": False,
-            **_SIDES,
+            **sides,
         }
 
     return {
@@ -81,7 +88,7 @@ def _requests() -> dict[str, Schema]:
             "Pictures from words. All fields but the prompt may be left out; what no model has is refused.", fields
         ),
         "EditRequest": request("Pictures from pictures, in JSON.", edit_fields),
-        "EditForm": request("Pictures from pictures, as a form. Objects are written a[b].", form_fields),
+        "EditForm": request("Pictures from pictures, as a form. Objects are written a[b].", form_fields, _SIDES),
     }
 
 
