@@ -14,8 +14,12 @@ from pathlib import Path
 from lascaux.benchmarks.contest import LITELLM
 from lascaux.benchmarks.contestant import ID, MODEL, REGION, SECRET, ours
 
-OURS = "import sys; from lascaux import Router; Router.from_yaml(sys.argv[1])"
-THEIRS = "import sys, yaml, litellm; litellm.Router(model_list=yaml.safe_load(open(sys.argv[1]))['model_list'])"
+_TIMED = "import sys, time; {imports}; began = time.process_time(); {work}; print(time.process_time() - began)"
+OURS = _TIMED.format(imports="from lascaux import Router", work="Router.from_yaml(sys.argv[1])")
+THEIRS = _TIMED.format(
+    imports="import yaml; from litellm import Router",
+    work="Router(model_list=yaml.safe_load(open(sys.argv[1]))['model_list'])",
+)
 """As LiteLLM's documentation has it; its own proxy reads the file in this way, too."""
 
 
@@ -33,14 +37,12 @@ def constructions(folder: Path, deployments: int, rounds: int) -> Mapping[str, f
     mine, theirs = folder / "ours.yaml", folder / "theirs.yaml"
     mine.write_text(_yaml(ours("http://127.0.0.1:9", deployments)), encoding="utf-8")
     theirs.write_text(_yaml({"model_list": _model_list(deployments)}), encoding="utf-8")
-    imported = {
-        "Lascaux": _median([sys.executable, "-c", "import sys; from lascaux import Router; Router"], rounds),
-        "LiteLLM": _median([str(LITELLM), "-c", "import sys, yaml, litellm; litellm.Router"], rounds),
+    commands = {
+        "Lascaux": [sys.executable, "-c", OURS, str(mine)],
+        "LiteLLM": [str(LITELLM), "-c", THEIRS, str(theirs)],
     }
-    return {
-        "Lascaux": _median([sys.executable, "-c", OURS, str(mine)], rounds) - imported["Lascaux"],
-        "LiteLLM": _median([str(LITELLM), "-c", THEIRS, str(theirs)], rounds) - imported["LiteLLM"],
-    }
+    rows = [{name: float(_run(command)) for name, command in commands.items()} for _ in range(rounds + 1)]
+    return {name: statistics.median(row[name] for row in rows[1:]) for name in commands}
 
 
 def _model_list(deployments: int) -> list[dict[str, object]]:
@@ -66,7 +68,13 @@ def _median(command: list[str], rounds: int) -> float:
 
 def _cpu(command: list[str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "CRITICAL", "PYTHONDONTWRITEBYTECODE": ""}
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **quiet})
+    _run(command)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _run(command: list[str]) -> str:
+    """What a program prints that may keep what it compiles."""
+    quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "CRITICAL", "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **quiet})
+    return done.stdout
