@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,12 +23,13 @@ THEIRS = _TIMED.format(
 
 
 def imports(rounds: int) -> Mapping[str, float]:
-    """Seconds of CPU that a new interpreter takes for the import alone."""
-    bare = {python: _median([python, "-c", "pass"], rounds) for python in (sys.executable, str(LITELLM))}
-    return {
-        "Lascaux": _median([sys.executable, "-c", "import lascaux"], rounds) - bare[sys.executable],
-        "LiteLLM": _median([str(LITELLM), "-c", "import litellm"], rounds) - bare[str(LITELLM)],
+    """Seconds of CPU for the import alone."""
+    timed = "import time; began = time.process_time(); import {}; print(time.process_time() - began)"
+    commands = {
+        "Lascaux": [sys.executable, "-c", timed.format("lascaux")],
+        "LiteLLM": [str(LITELLM), "-c", timed.format("litellm")],
     }
+    return _medians(commands, rounds)
 
 
 def constructions(folder: Path, deployments: int, rounds: int) -> Mapping[str, float]:
@@ -41,8 +41,7 @@ def constructions(folder: Path, deployments: int, rounds: int) -> Mapping[str, f
         "Lascaux": [sys.executable, "-c", OURS, str(mine)],
         "LiteLLM": [str(LITELLM), "-c", THEIRS, str(theirs)],
     }
-    rows = [{name: float(_run(command)) for name, command in commands.items()} for _ in range(rounds + 1)]
-    return {name: statistics.median(row[name] for row in rows[1:]) for name in commands}
+    return _medians(commands, rounds)
 
 
 def _model_list(deployments: int) -> list[dict[str, object]]:
@@ -60,17 +59,10 @@ def _yaml(plain: object) -> str:
     return json.dumps(plain, indent=1)
 
 
-def _median(command: list[str], rounds: int) -> float:
-    """Without the first start of all, which compiles what is not compiled yet."""
-    _cpu(command)
-    return statistics.median(_cpu(command) for _ in range(rounds))
-
-
-def _cpu(command: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    _run(command)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def _medians(commands: Mapping[str, list[str]], rounds: int) -> dict[str, float]:
+    """Of what the programs print, in turns; without their first start, which compiles what is not compiled yet."""
+    rows = [{name: float(_run(command)) for name, command in commands.items()} for _ in range(rounds + 1)]
+    return {name: statistics.median(row[name] for row in rows[1:]) for name in commands}
 
 
 def _run(command: list[str]) -> str:
