@@ -15,9 +15,9 @@ PAGE = """\
 # Performance
 
 Measured by `make bench` (`benchmarks/bench.py`) on {system}, Python {python}, boto3 {boto3}, LiteLLM {litellm},
-uvicorn {uvicorn}; median of {rounds} rounds, contestants in turns on one machine, so that ratios hold where microseconds do
-not. All figures: [performance.json](performance.json). Nothing of the router is switched off: routing, pricing, cache keys,
-breakers, no-op telemetry.
+uvicorn {uvicorn}; median of {rounds} rounds. Each table is of one run in which contestants take turns on one machine, so
+that ratios hold where microseconds do not. All figures: [performance.json](performance.json). Nothing of the router is
+switched off: routing, pricing, cache keys, breakers, no-op telemetry.
 
 ![CPU per picture](performance.png)
 
@@ -58,6 +58,8 @@ With the OpenTelemetry SDK's tracer and meter on, one call at a time: {telemetry
 | | Lascaux | LiteLLM |
 |---|---|---|
 {starts}
+
+{slope}
 """
 
 
@@ -207,6 +209,7 @@ def write(found: Found, path: Path) -> str:
         sockets=_bare(found.get("gateways", {})),
         rooms="\n".join(_rooms(found.get("rooms", {}))),
         starts="\n".join(_starts(found.get("starts", {}))) or UNKNOWN,
+        slope=_slope(found.get("starts", {}).get("construction", {})),
     )
     path.write_text(text, encoding="utf-8")
     return text
@@ -269,6 +272,19 @@ def _starts(found: Found) -> list[str]:
     return [
         f"| {what} | {row['Lascaux'] * 1e3:,.0f} ms | {row['LiteLLM'] * 1e3:,.0f} ms |" for what, row in rows.items()
     ]
+
+
+def _slope(found: Found) -> str:
+    """What a construction costs once, and what with each deployment."""
+    if not {"10", "1000"} <= set(found):
+        return ""
+    each = {name: (found["1000"][name] - found["10"][name]) / 990 for name in ("Lascaux", "LiteLLM")}
+    once = found["10"]["Lascaux"] - 10 * each["Lascaux"]
+    return (
+        f"Each deployment takes {each['Lascaux'] * 1e6:,.0f} us here and {each['LiteLLM'] * 1e6:,.0f} us there, a ratio of "
+        f"{each['Lascaux'] / each['LiteLLM']:.2g}. The first router of a process takes {once * 1e3:,.0f} ms beside that, "
+        "however few they are: the provider, the catalogue of models and the price table are loaded then."
+    )
 
 
 FINER, WIDTH, LABELS, LANE, HEAD = 3, 1100, 210, 30, 64
