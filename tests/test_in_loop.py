@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import random
 import socket
 import ssl
@@ -13,10 +14,11 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from lascaux.providers.bedrock import desk
+from lascaux.providers.bedrock import desk, in_loop
 from lascaux.providers.bedrock.connections import Connections
 from lascaux.providers.bedrock.dialling import dialler
 from lascaux.providers.bedrock.endpoints import parse_endpoint
@@ -286,6 +288,19 @@ def test_a_sender_that_pauses_holds_nobody_up(busy: float, monkeypatch: pytest.M
 
     with peer(talk) as port:
         asyncio.run(main(connections(f"http://127.0.0.1:{port}")))
+
+
+def test_a_body_that_can_not_be_held_ends_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and for whoever asked for it: an event loop would only log it, again and again."""
+
+    def buffer(*data: bytes) -> io.BytesIO:
+        if data:
+            raise MemoryError
+        return io.BytesIO()
+
+    monkeypatch.setattr(in_loop, "io", SimpleNamespace(BytesIO=buffer))
+    with peer(lambda sock: sock.sendall(answer(b"x" * 500_000))) as port, pytest.raises(MemoryError):
+        asyncio.run(ask(connections(f"http://127.0.0.1:{port}"), time.monotonic))
 
 
 def test_a_loop_that_has_gone_is_not_kept() -> None:

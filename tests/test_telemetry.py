@@ -491,6 +491,24 @@ def test_counters_add_up(seen: Observed) -> None:
     }
 
 
+def test_routers_that_share_a_meter_are_counted_together() -> None:
+    """Calls, pictures and money of all of them, not of the first."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    config = {"deployments": {"core": {"model": "stability.stable-image-core-v1:1", "region": "us-west-2"}}}
+    for number in range(2):
+        with Router(config, provider=FakeProvider(), meter_provider=provider) as router:
+            for turn in range(number + 1):
+                router.generate("core", f"otter {number} {turn}")
+    data: Any = reader.get_metrics_data()
+    told = {
+        metric.name: sum(point.value for point in metric.data.data_points)
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        if metric.name in (names.ATTEMPTS, names.IMAGES, names.COST, names.CACHE)
+    }
+    assert told == {names.ATTEMPTS: 3, names.IMAGES: 3, names.COST: pytest.approx(0.12), names.CACHE: 3}
+
+
 def test_breaker_transitions_are_counted(seen: Observed) -> None:
     """By deployment and by the state it went into."""
     for state in ("open", "half_open", "open"):

@@ -46,21 +46,23 @@ async def deliver(sock: Any, pieces: Iterable[bytes | memoryview], seconds: floa
         while True:
             try:
                 view = view[sock.send(view) :]
-            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                await _writable(loop, sock, until - loop.time())
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await _ready(loop.add_writer, loop.remove_writer, sock, until - loop.time())
+            except ssl.SSLWantReadError:  # TLS has to hear something first
+                await _ready(loop.add_reader, loop.remove_reader, sock, until - loop.time())
             if not view:
                 break
 
 
-async def _writable(loop: asyncio.AbstractEventLoop, sock: Any, seconds: float) -> None:
-    waiter: asyncio.Future[None] = loop.create_future()
+async def _ready(watch: Callable[..., Any], forget: Callable[[int], Any], sock: Any, seconds: float) -> None:
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     number = sock.fileno()
-    loop.add_writer(number, _settle, waiter)
+    watch(number, _settle, waiter)
     try:
         async with asyncio.timeout(max(seconds, 0.0)):
             await waiter
     finally:
-        loop.remove_writer(number)
+        forget(number)
 
 
 async def awaited(seconds: float, work: Callable[[], T], *, late: Callable[[T], Any] | None = None) -> T:
@@ -159,7 +161,7 @@ class _Answer:
                 self._read_body()
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
-        except (Odd, OSError) as error:
+        except Exception as error:  # also of what can not be held: nobody else would hear of it
             self._fail(error)
 
     def _read_first(self) -> None:
